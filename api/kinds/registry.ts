@@ -1,0 +1,17 @@
+import { ConfigMap } from './config-map.ts'
+import type { KindDef } from './define.ts'
+
+/** The one list of kinds. Everything that serves, stores, prints or documents kinds walks it. */
+export const kinds: readonly KindDef[] = [ConfigMap] as unknown as readonly KindDef[]
+
+const byResource = new Map(kinds.map((kind) => [`${kind.group}/${kind.version}/${kind.plural}`, kind]))
+const byGroupVersionKind = new Map(kinds.map((kind) => [`${kind.apiVersion}/${kind.kind}`, kind]))
+
+export function kindByResource(group: string, version: string, plural: string): KindDef | undefined {
+  return byResource.get(`${group}/${version}/${plural}`)
+}
+
+/** `apiVersion` as on the object, as in `apps/v1`. */
+export function kindOf(apiVersion: string, kind: string): KindDef | undefined {
+  return byGroupVersionKind.get(`${apiVersion}/${kind}`)
+}
