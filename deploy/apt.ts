@@ -1,5 +1,5 @@
 // Debian packages: what set-up needs and how it gets it. Only what is missing is installed.
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { findProgram, run, type Say } from './steps.ts'
 
 interface Need {
@@ -17,7 +17,7 @@ const daemonConfig = '/etc/docker/daemon.json'
 
 /** Installs the Debian packages whose programs are missing. */
 export async function installPackages(say: Say): Promise<void> {
-  const missing = needs.filter(need => findProgram(need.program) === undefined).map(need => need.package)
+  const missing = needs.filter((need) => findProgram(need.program) === undefined).map((need) => need.package)
   if (staticBusybox() === undefined) missing.push('busybox-static')
   if (missing.length === 0) return say('all there')
   if (missing.includes('docker.io')) configureNewEngine()
@@ -59,7 +59,7 @@ export interface Mirror {
 export function ownMirror(folder = '/etc/apt'): Mirror | undefined {
   const parts = `${folder}/sources.list.d`
   const files = [`${parts}/debian.sources`, `${folder}/sources.list`]
-  if (existsSync(parts)) files.push(...readdirSync(parts).map(name => `${parts}/${name}`))
+  if (existsSync(parts)) files.push(...readdirSync(parts).map((name) => `${parts}/${name}`))
   for (const file of files) {
     if (!existsSync(file)) continue
     const text = readFileSync(file, 'utf8')

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { request } from 'node:http'
 import { join } from 'node:path'
-import { findProgram, tryRun, waitFor, type Say } from './steps.ts'
+import { findProgram, type Say, tryRun, waitFor } from './steps.ts'
 
 export const dockerSocket = '/var/run/docker.sock'
 const stateFolder = '/var/lib/skiff/docker-engine'
@@ -61,7 +61,8 @@ function removeStalePidFile(path: string): void {
 
 async function describe(how: string): Promise<string> {
   const info = (await getJson('/info')) as { ServerVersion?: string; LiveRestoreEnabled?: boolean } | undefined
-  const warning = info?.LiveRestoreEnabled === false ? '; warning: live-restore is off, so restarting the engine stops containers' : ''
+  const warning =
+    info?.LiveRestoreEnabled === false ? '; warning: live-restore is off, so restarting the engine stops containers' : ''
   return `${info?.ServerVersion ?? 'unknown version'}, ${how}${warning}`
 }
 
@@ -76,8 +77,8 @@ async function getJson(path: string): Promise<unknown> {
 }
 
 function get(path: string): Promise<string | undefined> {
-  return new Promise(resolve => {
-    const req = request({ socketPath: dockerSocket, path, timeout: 5_000 }, res => {
+  return new Promise((resolve) => {
+    const req = request({ socketPath: dockerSocket, path, timeout: 5_000 }, (res) => {
       let body = ''
       res.on('data', (chunk: Buffer) => {
         body += chunk.toString()

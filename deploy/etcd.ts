@@ -1,10 +1,20 @@
 // etcd 3.5 or newer: the machine's own, or the next Debian release's package unpacked into .cache/etcd.
-import { copyFileSync, chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import process from 'node:process'
-import { ownMirror, type Mirror } from './apt.ts'
-import { findProgram, run, tryRun, type Say } from './steps.ts'
+import { type Mirror, ownMirror } from './apt.ts'
+import { findProgram, run, type Say, tryRun } from './steps.ts'
 
 const folder = resolve(import.meta.dirname, '../.cache/etcd')
 const wanted = [3, 5] as const
@@ -70,7 +80,8 @@ async function linkInstalled(): Promise<boolean> {
 async function unpackPackage(mirror: Mirror, suite: string): Promise<void> {
   const work = mkdtempSync(join(tmpdir(), 'skiff-etcd-'))
   try {
-    for (const name of ['lists/partial', 'cache/archives/partial', 'parts', 'root']) mkdirSync(join(work, name), { recursive: true })
+    for (const name of ['lists/partial', 'cache/archives/partial', 'parts', 'root'])
+      mkdirSync(join(work, name), { recursive: true })
     const signed = mirror.signedBy === undefined ? '' : `[signed-by=${mirror.signedBy}] `
     writeFileSync(join(work, 'sources.list'), `deb ${signed}${mirror.uri} ${suite} main\n`)
     writeFileSync(
@@ -87,7 +98,8 @@ async function unpackPackage(mirror: Mirror, suite: string): Promise<void> {
     const options = { cwd: work, env: { APT_CONFIG: join(work, 'apt.conf') } }
     await run('apt-get', ['update', '-q'], options)
     await run('apt-get', ['download', '-q', 'etcd-server', 'etcd-client'], options)
-    for (const file of readdirSync(work).filter(name => name.endsWith('.deb'))) await run('dpkg', ['-x', join(work, file), join(work, 'root')])
+    for (const file of readdirSync(work).filter((name) => name.endsWith('.deb')))
+      await run('dpkg', ['-x', join(work, file), join(work, 'root')])
     for (const name of ['etcd', 'etcdctl']) {
       const target = join(folder, name)
       rmSync(target, { force: true })

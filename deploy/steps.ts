@@ -1,6 +1,6 @@
 // How set-up talks and runs programs: a spinner on a terminal, plain lines elsewhere.
 import { spawn } from 'node:child_process'
-import { constants, accessSync } from 'node:fs'
+import { accessSync, constants } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 
@@ -24,7 +24,7 @@ export async function step<T>(title: string, work: (say: Say) => Promise<T>): Pr
     process.stdout.write(`${isTty ? '\r\x1b[2K' : ''}${line(mark)}${seconds >= 1 ? ` (${seconds.toFixed(1)} s)` : ''}\n`)
   }
   try {
-    const result = await work(text => {
+    const result = await work((text) => {
       if (!isTty && text !== detail) process.stdout.write(`  ${title}: ${text}\n`)
       detail = text
     })
@@ -50,7 +50,7 @@ export interface RunOptions {
 
 /** Runs a program to its end and gives back what it printed. A program that cannot be started has code 127. */
 export function tryRun(command: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
-  return new Promise(resolve => {
+  return new Promise((resolve) => {
     const child = spawn(command, args, { cwd: options.cwd, env: { ...process.env, ...options.env }, stdio: 'pipe' })
     let stdout = ''
     let stderr = ''
@@ -62,8 +62,8 @@ export function tryRun(command: string, args: readonly string[], options: RunOpt
     })
     child.stdin.on('error', () => undefined)
     child.stdin.end(options.input ?? '')
-    child.on('error', err => resolve({ code: 127, stdout, stderr: err.message }))
-    child.on('close', code => resolve({ code: code ?? 1, stdout, stderr }))
+    child.on('error', (err) => resolve({ code: 127, stdout, stderr: err.message }))
+    child.on('close', (code) => resolve({ code: code ?? 1, stdout, stderr }))
   })
 }
 
@@ -96,6 +96,6 @@ export async function waitFor(limitMs: number, isReady: () => Promise<boolean>, 
   for (;;) {
     if (await isReady()) return true
     if (performance.now() > until) return false
-    await new Promise(resolve => setTimeout(resolve, everyMs))
+    await new Promise((resolve) => setTimeout(resolve, everyMs))
   }
 }

@@ -21,8 +21,8 @@ const banner = [
 const noAddons: Plugin = {
   name: 'no-addons',
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /(\.node|^cpu-features)$/ }, args => ({ path: args.path, namespace: 'no-addons' }))
-    onLoad({ filter: /.*/, namespace: 'no-addons' }, args => ({
+    onResolve({ filter: /(\.node|^cpu-features)$/ }, (args) => ({ path: args.path, namespace: 'no-addons' }))
+    onLoad({ filter: /.*/, namespace: 'no-addons' }, (args) => ({
       contents: `throw new Error(${JSON.stringify(`native addon ${args.path} is not bundled`)})`,
     }))
   },
@@ -30,11 +30,12 @@ const noAddons: Plugin = {
 
 /** Builds the programs whose sources exist. Gives back the names of those built. */
 export async function buildPrograms(): Promise<readonly string[]> {
-  const present = programs.filter(name => existsSync(join(root, name, 'main.ts')))
-  for (const name of programs) if (!present.includes(name)) process.stdout.write(`build: ${name}/main.ts does not exist yet, skipped\n`)
+  const present = programs.filter((name) => existsSync(join(root, name, 'main.ts')))
+  for (const name of programs)
+    if (!present.includes(name)) process.stdout.write(`build: ${name}/main.ts does not exist yet, skipped\n`)
   if (present.length === 0) return present
   await build({
-    entryPoints: present.map(name => ({ in: join(root, name, 'main.ts'), out: name })),
+    entryPoints: present.map((name) => ({ in: join(root, name, 'main.ts'), out: name })),
     outdir: outFolder,
     outExtension: { '.js': '.mjs' },
     bundle: true,
@@ -64,9 +65,11 @@ function copyProtos(): void {
 
 /** True if a bundle is missing or older than a source. */
 export function isStale(): boolean {
-  const built = programs.filter(name => existsSync(join(root, name, 'main.ts'))).map(name => mtime(join(outFolder, `${name}.mjs`)))
+  const built = programs
+    .filter((name) => existsSync(join(root, name, 'main.ts')))
+    .map((name) => mtime(join(outFolder, `${name}.mjs`)))
   const oldest = Math.min(...built)
-  return built.length === 0 || sourceFolders.some(path => newestUnder(join(root, path)) > oldest)
+  return built.length === 0 || sourceFolders.some((path) => newestUnder(join(root, path)) > oldest)
 }
 
 function mtime(path: string): number {
@@ -75,8 +78,10 @@ function mtime(path: string): number {
 
 function newestUnder(path: string): number {
   if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return mtime(path)
-  const entries = readdirSync(path, { withFileTypes: true, recursive: true }).filter(entry => entry.isFile() && !entry.name.includes('.test.'))
-  return Math.max(0, ...entries.map(entry => mtime(join(entry.parentPath, entry.name))))
+  const entries = readdirSync(path, { withFileTypes: true, recursive: true }).filter(
+    (entry) => entry.isFile() && !entry.name.includes('.test.'),
+  )
+  return Math.max(0, ...entries.map((entry) => mtime(join(entry.parentPath, entry.name))))
 }
 
 if (import.meta.main) {

@@ -19,7 +19,17 @@ for (const project of ['unit', 'etcd', 'docker', 'e2e']) {
   const file = join(folder, `${project}.json`)
   const run = spawnSync(
     'npx',
-    ['--no-install', 'vitest', 'run', '--project', project, '--passWithNoTests', '--reporter=default', '--reporter=json', `--outputFile.json=${file}`],
+    [
+      '--no-install',
+      'vitest',
+      'run',
+      '--project',
+      project,
+      '--passWithNoTests',
+      '--reporter=default',
+      '--reporter=json',
+      `--outputFile.json=${file}`,
+    ],
     { stdio: 'inherit' },
   )
   try {
