@@ -8,7 +8,23 @@ import { staticBusybox } from './apt.ts'
 import { run, type Say, tryRun } from './steps.ts'
 
 export const helloImage = 'skiff/hello:1'
-const applets = ['sh', 'httpd', 'hostname', 'cat', 'ls', 'ps', 'sleep', 'wget', 'nslookup', 'env', 'id', 'date', 'tail', 'kill', 'ip']
+const applets = [
+  'sh',
+  'httpd',
+  'hostname',
+  'cat',
+  'ls',
+  'ps',
+  'sleep',
+  'wget',
+  'nslookup',
+  'env',
+  'id',
+  'date',
+  'tail',
+  'kill',
+  'ip',
+]
 
 /** busybox httpd runs cgi-bin/index.cgi for a folder without index.html. */
 const page = `#!/bin/sh
@@ -33,7 +49,11 @@ export async function makeHelloImage(say: Say): Promise<void> {
 }
 
 /** Imports an image of busybox plus the given executable files. */
-export async function makeImage(name: string, command: readonly string[], files: Readonly<Record<string, string>>): Promise<void> {
+export async function makeImage(
+  name: string,
+  command: readonly string[],
+  files: Readonly<Record<string, string>>,
+): Promise<void> {
   const busybox = staticBusybox()
   if (busybox === undefined) throw new Error('busybox-static is not installed')
   const tree = mkdtempSync(join(tmpdir(), 'skiff-image-'))

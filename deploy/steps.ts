@@ -17,16 +17,20 @@ export async function step<T>(title: string, work: (say: Say) => Promise<T>): Pr
   let frame = 0
   const line = (mark: string): string => `${mark} ${title}${detail === '' ? '' : `: ${detail}`}`
   const draw = (): void => void process.stdout.write(`\r\x1b[2K${line(frames[frame++ % frames.length] ?? '')}`)
+  let plain: NodeJS.Timeout | undefined
   const timer = isTty ? setInterval(draw, 80) : undefined
   const end = (mark: string): void => {
     clearInterval(timer)
+    clearTimeout(plain)
     const seconds = (performance.now() - startedAt) / 1000
     process.stdout.write(`${isTty ? '\r\x1b[2K' : ''}${line(mark)}${seconds >= 1 ? ` (${seconds.toFixed(1)} s)` : ''}\n`)
   }
   try {
     const result = await work((text) => {
-      if (!isTty && text !== detail) process.stdout.write(`  ${title}: ${text}\n`)
       detail = text
+      clearTimeout(plain)
+      // On plain output only what takes a while gets a line of its own; the outcome stands on the last line anyway.
+      if (!isTty) plain = setTimeout(() => process.stdout.write(`  ${title}: ${text}\n`), 200)
     })
     end('✓')
     return result

@@ -1,6 +1,6 @@
 #!/bin/sh
-# npm test: sets up what is missing, then runs the checks and every test.
+# npm test: sets up what is missing, then runs the checks and every test. `npm test -- unit etcd` runs some projects only.
 set -eu
 cd "$(dirname "$0")/.."
-[ -d node_modules ] || sh deploy/with-node.sh npm ci
+sh deploy/npm-packages.sh
 exec sh deploy/with-node.sh node tools/test.ts "$@"
