@@ -1,6 +1,6 @@
 // Debian packages: what set-up needs and how it gets it. Only what is missing is installed.
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { findProgram, run, type Say } from './steps.ts'
+import { findProgram, run, type Say, tryRun } from './steps.ts'
 
 interface Need {
   readonly program: string
@@ -23,7 +23,8 @@ export async function installPackages(say: Say): Promise<void> {
   if (missing.includes('docker.io')) configureNewEngine()
   const env = { DEBIAN_FRONTEND: 'noninteractive' }
   say(`refreshing package lists (missing: ${missing.join(' ')})`)
-  await run('apt-get', ['update'], { env })
+  // A third party's broken source fails the whole update; whether the packages can be had is for the installation to say.
+  await tryRun('apt-get', ['update'], { env })
   say(`installing ${missing.join(' ')}`)
   await run('apt-get', ['install', '-y', '--no-install-recommends', ...missing], { env })
   say(`installed ${missing.join(' ')}`)
@@ -31,15 +32,13 @@ export async function installPackages(say: Say): Promise<void> {
 
 /** A busybox that needs no libraries, so that it can be the only program of an image. */
 export function staticBusybox(): string | undefined {
-  for (const path of ['/bin/busybox', '/usr/bin/busybox']) {
-    // A dynamically linked program names its loader in its first kilobytes.
-    if (existsSync(path) && !readFileSync(path).subarray(0, 4096).includes('/lib64/ld-') && !isDynamicArm(path)) return path
-  }
-  return undefined
+  return ['/bin/busybox', '/usr/bin/busybox'].find((path) => existsSync(path) && !isDynamic(path))
 }
 
-function isDynamicArm(path: string): boolean {
-  return readFileSync(path).subarray(0, 4096).includes('ld-linux-aarch64')
+/** A dynamically linked program names its loader in its first kilobytes. */
+function isDynamic(path: string): boolean {
+  const head = readFileSync(path).subarray(0, 4096)
+  return head.includes('/ld-linux')
 }
 
 /** An engine that Skiff installs keeps containers alive over its own restarts. An existing configuration is left alone. */
@@ -73,7 +72,7 @@ export function mirrorOfStanzas(text: string): Mirror | undefined {
   for (const stanza of text.split(/\n\s*\n/)) {
     const field = (name: string): string | undefined => new RegExp(`^${name}:\\s*(.+)$`, 'im').exec(stanza)?.[1]?.trim()
     const uri = field('URIs')?.split(/\s+/)[0]
-    if (uri === undefined || !isMainArchive(uri) || !/\bmain\b/.test(field('Components') ?? '')) continue
+    if (uri === undefined || !isMainArchive(field('Suites')) || !/\bmain\b/.test(field('Components') ?? '')) continue
     return { uri, signedBy: field('Signed-By') }
   }
   return undefined
@@ -81,16 +80,16 @@ export function mirrorOfStanzas(text: string): Mirror | undefined {
 
 export function mirrorOfLines(text: string): Mirror | undefined {
   for (const line of text.split('\n')) {
-    const match = /^deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+\S+\s+(.*)$/.exec(line.trim())
+    const match = /^deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)\s+(.*)$/.exec(line.trim())
     if (match === null) continue
-    const [, options, uri, components] = match
-    if (uri === undefined || !isMainArchive(uri) || !/\bmain\b/.test(components ?? '')) continue
+    const [, options, uri, suite, components] = match
+    if (uri === undefined || !isMainArchive(suite) || !/\bmain\b/.test(components ?? '')) continue
     return { uri, signedBy: /signed-by=(\S+)/.exec(options ?? '')?.[1] }
   }
   return undefined
 }
 
-/** By convention the main archive's path ends in /debian; the security archive's and third parties' do not. */
-function isMainArchive(uri: string): boolean {
-  return /\/debian\/?$/.test(uri)
+/** A mirror may have any path, but the main archive's suites are bare names; security, updates and third parties add to them. */
+function isMainArchive(suites: string | undefined): boolean {
+  return (suites ?? '').split(/\s+/).some((suite) => /^(bookworm|trixie|forky|stable|testing|sid)$/.test(suite))
 }

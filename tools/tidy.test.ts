@@ -80,6 +80,8 @@ test('a to-do needs an issue number', () => {
 test('the real clock is refused outside its own file', () => {
   expect(tidyRules.timer('agent/a.ts', 'setTimeout(f, 1)\n')).toHaveLength(1)
   expect(tidyRules.timer('agent/a.ts', 'const now = Date.now()\n')).toHaveLength(1)
+  expect(tidyRules.timer('api/a.ts', 'const now = new Date()\n')).toHaveLength(1)
+  expect(tidyRules.timer('api/a.ts', 'const text = new Date(ms).toISOString()\n')).toEqual([])
   expect(tidyRules.timer('lib/clock.ts', 'setTimeout(f, 1)\n')).toEqual([])
   expect(tidyRules.timer('agent/a.ts', '// setTimeout(f, 1) would be wrong\n')).toEqual([])
 })

@@ -35,7 +35,7 @@ const timer: Rule = (file, text) =>
     : matches(
         file,
         text,
-        /^(?!\s*(\/\/|\*)).*\b(setTimeout|setInterval|Date\.now|new Date)\(/,
+        /^(?!\s*(\/\/|\*)).*\b((setTimeout|setInterval)\(|Date\.now\b|new Date(\(\)|(?!\()))/,
         'touches the real clock: take a Clock',
       )
 
