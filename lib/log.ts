@@ -17,7 +17,13 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
 /** JSON lines on standard error. */
 export function jsonLog(level: LogLevel, base: LogFields = {}): Log {
   const root = pino(
-    { level, base, timestamp: pino.stdTimeFunctions.isoTime, messageKey: 'message', formatters: { level: (label) => ({ level: label }) } },
+    {
+      level,
+      base,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      messageKey: 'message',
+      formatters: { level: (label) => ({ level: label }) },
+    },
     pino.destination({ dest: 2, sync: true }),
   )
   return wrap(root)

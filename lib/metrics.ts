@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 
 /** Every series exists from the start, at zero: `labels` lists each label's values. An unbounded label is a bug. */
 type Labels = Readonly<Record<string, readonly string[]>>
@@ -41,7 +41,13 @@ export function createMetrics(prefix: string, { process = false }: { process?: b
     },
     histogram(name, help, { labels = {}, buckets = secondsBuckets } = {}) {
       const names = Object.keys(labels)
-      const histogram = new Histogram({ name: prefix + name, help, labelNames: names, buckets: [...buckets], registers: [registry] })
+      const histogram = new Histogram({
+        name: prefix + name,
+        help,
+        labelNames: names,
+        buckets: [...buckets],
+        registers: [registry],
+      })
       for (const combination of combinations(labels)) histogram.zero(combination)
       return { observe: (value, values = {}) => histogram.observe(values, value) }
     },

@@ -19,15 +19,23 @@ export const text = (s: Settings<string>): OptionDef<string> => option('text', (
 export const list = (s: Settings<readonly string[]>): OptionDef<readonly string[]> =>
   option('list', (value) => value.split(',').filter((item) => item !== ''), s)
 export const int = (s: Settings<number>): OptionDef<number> =>
-  option('int', (value) => {
-    if (!/^-?\d{1,15}$/.test(value)) throw new OptionError(`"${value}" is not a whole number`)
-    return Number(value)
-  }, s)
+  option(
+    'int',
+    (value) => {
+      if (!/^-?\d{1,15}$/.test(value)) throw new OptionError(`"${value}" is not a whole number`)
+      return Number(value)
+    },
+    s,
+  )
 export const flag = (s: Settings<boolean>): OptionDef<boolean> =>
-  option('flag', (value) => {
-    if (value !== 'true' && value !== 'false') throw new OptionError(`"${value}" is neither true nor false`)
-    return value === 'true'
-  }, s)
+  option(
+    'flag',
+    (value) => {
+      if (value !== 'true' && value !== 'false') throw new OptionError(`"${value}" is neither true nor false`)
+      return value === 'true'
+    },
+    s,
+  )
 /** Milliseconds, written as in `500ms`, `40s`, `5m` or `1h30m`. */
 export const duration = (s: Settings<number>): OptionDef<number> => option('duration', parseDuration, s)
 
@@ -99,7 +107,10 @@ function parseNamed(name: string, def: OptionDef<unknown>, value: string): unkno
 /** One line per option, for --help. */
 export function optionsHelp(defs: OptionDefs): string {
   return Object.entries(defs)
-    .map(([name, def]) => `  --${kebab(name)} (${def.type}${def.default === undefined ? '' : `, default ${String(def.default)}`})\n      ${def.help}`)
+    .map(
+      ([name, def]) =>
+        `  --${kebab(name)} (${def.type}${def.default === undefined ? '' : `, default ${String(def.default)}`})\n      ${def.help}`,
+    )
     .join('\n')
 }
 

@@ -1,7 +1,7 @@
 import { invalid } from '../meta/status.ts'
+import { ageColumn, nameColumn } from './columns.ts'
 import { defineKind, type ObjectOf } from './define.ts'
 import { bool, bytes, mapOf, opt, stringMap } from './schema.ts'
-import { ageColumn, nameColumn } from './columns.ts'
 
 export const ConfigMap = defineKind({
   group: '',

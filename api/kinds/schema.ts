@@ -39,7 +39,8 @@ function described<S extends TSchema>(schema: S, doc: string, { tag, default: va
 
 export const str = (options: Record<string, unknown> = {}) => Type.String(options)
 export const bool = () => Type.Boolean()
-export const int32 = (options: Record<string, unknown> = {}) => Type.Integer({ format: 'int32', minimum: -(2 ** 31), maximum: 2 ** 31 - 1, ...options })
+export const int32 = (options: Record<string, unknown> = {}) =>
+  Type.Integer({ format: 'int32', minimum: -(2 ** 31), maximum: 2 ** 31 - 1, ...options })
 /** Within what a JavaScript number holds exactly. */
 export const int64 = (options: Record<string, unknown> = {}) =>
   Type.Integer({ format: 'int64', minimum: Number.MIN_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER, ...options })
@@ -47,14 +48,18 @@ export const int64 = (options: Record<string, unknown> = {}) =>
 export const time = () => Type.String({ format: 'date-time', 'x-proto-type': 'Time' })
 export const microTime = () => Type.String({ format: 'date-time', 'x-proto-type': 'MicroTime' })
 /** resource.Quantity: a string, or a plain number that is read as one. */
-export const quantity = () => Type.Unsafe<string | number>({ type: ['string', 'number'], 'x-proto-type': 'Quantity', 'x-kubernetes-quantity': true })
-export const intOrString = () => Type.Unsafe<number | string>({ type: ['integer', 'string'], 'x-proto-type': 'IntOrString', 'x-kubernetes-int-or-string': true })
+export const quantity = () =>
+  Type.Unsafe<string | number>({ type: ['string', 'number'], 'x-proto-type': 'Quantity', 'x-kubernetes-quantity': true })
+export const intOrString = () =>
+  Type.Unsafe<number | string>({ type: ['integer', 'string'], 'x-proto-type': 'IntOrString', 'x-kubernetes-int-or-string': true })
 /** Base64 in JSON. */
 export const bytes = () => Type.String({ format: 'byte', 'x-proto-type': 'bytes' })
 export const stringMap = () => Type.Unsafe<Record<string, string>>({ type: 'object', additionalProperties: { type: 'string' } })
-export const mapOf = <S extends TSchema>(value: S) => Type.Unsafe<Record<string, Static<S>>>({ type: 'object', additionalProperties: value })
+export const mapOf = <S extends TSchema>(value: S) =>
+  Type.Unsafe<Record<string, Static<S>>>({ type: 'object', additionalProperties: value })
 /** One of a closed set of strings. */
-export const oneOf = <const V extends readonly string[]>(...values: V) => Type.Unsafe<V[number]>({ type: 'string', enum: [...values] })
+export const oneOf = <const V extends readonly string[]>(...values: V) =>
+  Type.Unsafe<V[number]>({ type: 'string', enum: [...values] })
 
 /** A list that is replaced as a whole. */
 export const atomicList = <S extends TSchema>(item: S) => Type.Array(item, { 'x-list-type': 'atomic' })
@@ -68,8 +73,12 @@ export const setList = <S extends TSchema>(item: S) => Type.Array(item, { 'x-lis
  * A message with named fields; unknown fields are refused under strict field validation and dropped with a warning
  * otherwise. `name` is the definition's name in OpenAPI (as in `io.k8s.api.core.v1.Container`).
  */
-export const message = <P extends Record<string, TSchema>>(name: string, doc: string, properties: P, options: Record<string, unknown> = {}) =>
-  Type.Object(properties, { description: doc, 'x-name': name, additionalProperties: false, ...options })
+export const message = <P extends Record<string, TSchema>>(
+  name: string,
+  doc: string,
+  properties: P,
+  options: Record<string, unknown> = {},
+) => Type.Object(properties, { description: doc, 'x-name': name, additionalProperties: false, ...options })
 
 export type { Static, TSchema }
 export { Type }

@@ -90,13 +90,20 @@ export const unavailable = (message: string, retryAfterSeconds = 1): StatusError
   failure(503, 'ServiceUnavailable', message, { retryAfterSeconds })
 export const timeout = (message: string): StatusError => failure(504, 'Timeout', message)
 /** A path that no route serves. */
-export const noSuchPath = (): StatusError =>
-  failure(404, 'NotFound', 'the server could not find the requested resource', {})
+export const noSuchPath = (): StatusError => failure(404, 'NotFound', 'the server could not find the requested resource', {})
 
 /** One wrong field (Kubernetes: field.Error). */
 export interface FieldError {
   readonly field: string
-  readonly type: 'FieldValueInvalid' | 'FieldValueRequired' | 'FieldValueDuplicate' | 'FieldValueForbidden' | 'FieldValueNotSupported' | 'FieldValueTooLong' | 'FieldValueTypeInvalid' | 'FieldValueNotFound'
+  readonly type:
+    | 'FieldValueInvalid'
+    | 'FieldValueRequired'
+    | 'FieldValueDuplicate'
+    | 'FieldValueForbidden'
+    | 'FieldValueNotSupported'
+    | 'FieldValueTooLong'
+    | 'FieldValueTypeInvalid'
+    | 'FieldValueNotFound'
   readonly detail: string
   readonly value?: unknown
 }
@@ -118,8 +125,18 @@ export function fieldErrorMessage(error: FieldError): string {
 }
 
 export const required = (field: string, detail = ''): FieldError => ({ field, type: 'FieldValueRequired', detail })
-export const invalid = (field: string, value: unknown, detail: string): FieldError => ({ field, type: 'FieldValueInvalid', value, detail })
-export const duplicate = (field: string, value: unknown): FieldError => ({ field, type: 'FieldValueDuplicate', value, detail: '' })
+export const invalid = (field: string, value: unknown, detail: string): FieldError => ({
+  field,
+  type: 'FieldValueInvalid',
+  value,
+  detail,
+})
+export const duplicate = (field: string, value: unknown): FieldError => ({
+  field,
+  type: 'FieldValueDuplicate',
+  value,
+  detail: '',
+})
 export const forbiddenField = (field: string, detail: string): FieldError => ({ field, type: 'FieldValueForbidden', detail })
 export const notSupported = (field: string, value: unknown, supported: readonly string[]): FieldError => ({
   field,
