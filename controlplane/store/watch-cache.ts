@@ -1,0 +1,47 @@
+import type { KindDef } from '../../api/kinds/define.ts'
+import type { ApiObject } from '../../api/meta/object-meta.ts'
+import type { AbortOptions } from '../../lib/async.ts'
+
+/** One change of one object. `previous` is the state before, so that a reader with a selector sees what left it. */
+export interface CacheEvent<O extends ApiObject = ApiObject> {
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'
+  /** DELETED: the last state, with the deletion's revision as its resourceVersion. */
+  readonly object: O
+  readonly previous: O | undefined
+  readonly revision: number
+}
+
+/** Whole revisions only. `revision`: everything up to it has been given; events may be empty. */
+export interface CacheBatch<O extends ApiObject = ApiObject> {
+  readonly events: readonly CacheEvent<O>[]
+  readonly revision: number
+}
+
+/**
+ * All objects of the store, decoded once, deep-frozen, one copy per process, fed by one ordered watch of the whole
+ * object prefix. Reads never wait, except in `waitFor`. `ready` until the first list is in, and again never.
+ */
+export interface WatchCache {
+  /** Everything up to this revision is in. */
+  readonly revision: number
+  /** Resolves when the first list is in. */
+  ready(opts: AbortOptions): Promise<void>
+  /** Resolves when the cache has reached `revision`; rejects with Timeout after the deadline given at construction. */
+  waitFor(revision: number, opts: AbortOptions): Promise<void>
+  /** Resolves when the cache has reached what etcd has committed by now: for consistent reads. */
+  waitForCurrent(opts: AbortOptions): Promise<void>
+  /** `key` is `namespace/name`, or `name`. */
+  get<O extends ApiObject>(kind: KindDef<O>, key: string): O | undefined
+  /** In order of their keys. */
+  list<O extends ApiObject>(kind: KindDef<O>, namespace?: string): readonly O[]
+  /** Objects of any kind with an owner reference to `uid`. */
+  ownedBy(uid: string): readonly ApiObject[]
+  /**
+   * Events of one kind after `afterRevision`. Throws Expired when the history no longer reaches back that far, or when
+   * the reader fell behind its bounded buffer.
+   */
+  watch<O extends ApiObject>(
+    kind: KindDef<O>,
+    options: AbortOptions & { readonly afterRevision: number; readonly namespace?: string },
+  ): AsyncIterable<CacheBatch<O>>
+}
