@@ -37,6 +37,9 @@ export interface ControlMessage {
     | { $case: "cancelStream"; value: CancelStream }
     | { $case: "podStatusReceipt"; value: PodStatusReceipt }
     | { $case: "services"; value: ServiceTable }
+    | //
+    /** Answers each Heartbeat with its sequence, so that the agent notices a control plane that only seems alive. */
+    { $case: "heartbeat"; value: Heartbeat }
     | undefined;
 }
 
@@ -416,6 +419,9 @@ export const ControlMessage: MessageFns<ControlMessage> = {
       case "services":
         ServiceTable.encode(message.message.value, writer.uint32(50).fork()).join();
         break;
+      case "heartbeat":
+        Heartbeat.encode(message.message.value, writer.uint32(58).fork()).join();
+        break;
     }
     return writer;
   },
@@ -481,6 +487,14 @@ export const ControlMessage: MessageFns<ControlMessage> = {
             message.message = { $case: "services", value: ServiceTable.decode(reader, reader.uint32()) };
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.message = { $case: "heartbeat", value: Heartbeat.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -532,6 +546,12 @@ export const ControlMessage: MessageFns<ControlMessage> = {
       case "services": {
         if (object.message?.value !== undefined && object.message?.value !== null) {
           message.message = { $case: "services", value: ServiceTable.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "heartbeat": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "heartbeat", value: Heartbeat.fromPartial(object.message.value) };
         }
         break;
       }
