@@ -9,12 +9,21 @@ import { type Static, type TOptional, type TSchema, Type } from 'typebox'
  * - `x-patch-merge-key`, `x-patch-strategy`  strategic merge patch
  * - `x-proto-type`     how a value travels when it is not what its JSON form suggests
  * - `x-pointer`        protobuf: zero is kept, because the field is a pointer in Go
+ * - `x-proto-in`       protobuf: the field stands inside an embedded message with this number, which JSON does not show
+ *                      (Go's inlined structs: a probe's handler, a volume's source, the name of a key selector)
+ * - `x-skiff`          `ignored`: accepted and kept, answered with a warning. `refused`: 422, because dropping it would
+ *                      change what the user relies on. Both are listed in docs/compatibility.md
  */
 export interface FieldOptions {
   /** Field number in Kubernetes' protobuf encoding. Left out for what never comes as protobuf. */
   readonly tag?: number
   readonly default?: unknown
   readonly pointer?: boolean
+  /** Number of the embedded message that the field travels in. */
+  readonly within?: number
+  readonly skiff?: 'ignored' | 'refused'
+  readonly patchStrategy?: string
+  readonly patchMergeKey?: string
 }
 
 /** An optional field. `doc` is what `explain` prints. */
@@ -27,14 +36,18 @@ export function req<S extends TSchema>(schema: S, doc: string, options: FieldOpt
   return described(schema, doc, options)
 }
 
-function described<S extends TSchema>(schema: S, doc: string, { tag, default: value, pointer }: FieldOptions): S {
-  return {
-    ...schema,
-    description: doc,
-    ...(tag === undefined ? {} : { 'x-proto': tag }),
-    ...(value === undefined ? {} : { default: value }),
-    ...(pointer === true ? { 'x-pointer': true } : {}),
+function described<S extends TSchema>(schema: S, doc: string, options: FieldOptions): S {
+  const keywords = {
+    'x-proto': options.tag,
+    'x-proto-in': options.within,
+    default: options.default,
+    'x-pointer': options.pointer === true ? true : undefined,
+    'x-skiff': options.skiff,
+    'x-patch-strategy': options.patchStrategy,
+    'x-patch-merge-key': options.patchMergeKey,
   }
+  const given = Object.entries(keywords).filter(([, value]) => value !== undefined)
+  return { ...schema, description: doc, ...Object.fromEntries(given) }
 }
 
 export const str = (options: Record<string, unknown> = {}) => Type.String(options)
@@ -52,6 +65,10 @@ export const quantity = () =>
   Type.Unsafe<string | number>({ type: ['string', 'number'], 'x-proto-type': 'Quantity', 'x-kubernetes-quantity': true })
 export const intOrString = () =>
   Type.Unsafe<number | string>({ type: ['integer', 'string'], 'x-proto-type': 'IntOrString', 'x-kubernetes-int-or-string': true })
+/** Any object: for fields that are only known by name, because they are refused or kept unread. */
+export const anyObject = () => Type.Unsafe<Record<string, unknown>>({ type: 'object' })
+/** Any list of objects, see `anyObject`. */
+export const anyList = () => Type.Unsafe<Record<string, unknown>[]>({ type: 'array', items: { type: 'object' } })
 /** Base64 in JSON. */
 export const bytes = () => Type.String({ format: 'byte', 'x-proto-type': 'bytes' })
 export const stringMap = () => Type.Unsafe<Record<string, string>>({ type: 'object', additionalProperties: { type: 'string' } })
