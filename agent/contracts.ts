@@ -1,5 +1,6 @@
 import type { ConfigMap } from '../api/kinds/config-map.ts'
-import type { Pod, PodStatus } from '../api/kinds/pod.ts'
+import type { Pod } from '../api/kinds/pod.ts'
+import type { PodStatus } from '../api/kinds/pod-status.ts'
 import type { Secret } from '../api/kinds/secret.ts'
 import type { AbortOptions } from '../lib/async.ts'
 import type { ContainerState } from './runtime/runtime.ts'

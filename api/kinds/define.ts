@@ -16,6 +16,9 @@ export interface Column<O> {
   cell(object: O, nowMs: number): Cell
 }
 
+/** A method's type, so that a kind of pods is also a kind of objects. */
+export type FieldReader<O> = { read(object: O): string }['read']
+
 /** What a write means for one kind, where schema and defaults cannot say it. All pure. */
 export interface Strategy<O> {
   /** Fills what the schema's defaults cannot: values that depend on other fields. Called on every write. */
@@ -32,7 +35,7 @@ export interface Strategy<O> {
   /** Seconds a deletion without its own grace period waits for the kind's agent. undefined: none, deleted at once. */
   deleteGraceSeconds?(object: O): number | undefined
   /** Fields that `fieldSelector` may name beside metadata.name and metadata.namespace. */
-  readonly selectableFields?: Readonly<Record<string, (object: O) => string>>
+  readonly selectableFields?: Readonly<Record<string, FieldReader<O>>>
   /** Whether the spec decides the generation; false for kinds without spec. Default: the kind has a spec. */
   readonly hasGeneration?: boolean
   /** The scale subresource: where the count and the selector stand. */
