@@ -1,14 +1,14 @@
 import type { DeepReadonly } from '../meta/object-meta.ts'
 import { ageColumn, nameColumn } from './columns.ts'
 import { defineKind, type ObjectOf } from './define.ts'
-import { anyObject, atomicList, bool, int32, message, oneOf, opt, req, type Static, setList, str, stringMap } from './schema.ts'
+import { anyObject, atomicList, bool, int32, message, oneOf, opt, req, type Static, str, stringMap, Type } from './schema.ts'
 import { objectReferenceSchema } from './shared.ts'
 
 const group = 'io.k8s.api.discovery.v1'
 const ptr = { pointer: true } as const
 
 const endpointSchema = message(`${group}.Endpoint`, 'A backend of a service.', {
-  addresses: req(setList(str()), 'Addresses of the backend; only the first is used.', { tag: 1 }),
+  addresses: req(Type.Array(str(), { 'x-list-type': 'set' }), 'Addresses of the backend; only the first is used.', { tag: 1 }),
   conditions: opt(
     message(`${group}.EndpointConditions`, 'Whether traffic can go to a backend.', {
       ready: opt(bool(), 'Takes new traffic.', { tag: 1, ...ptr }),

@@ -98,7 +98,6 @@ export const podStatusSchema = message(`${core}.PodStatus`, 'What is known about
   qosClass: opt(oneOf('Guaranteed', 'Burstable', 'BestEffort'), 'How safe the pod is when memory runs out.', { tag: 9 }),
   ephemeralContainerStatuses: opt(anyList(), 'Never set.', { tag: 13, skiff: 'ignored' }),
   resize: opt(str(), 'Never set.', { tag: 14, skiff: 'ignored' }),
-  resourceClaimStatuses: opt(anyList(), 'Never set.', { tag: 15, skiff: 'ignored' }),
   resources: opt(anyObject(), 'Never set.', { tag: 20, skiff: 'ignored' }),
 })
 export type PodStatus = DeepReadonly<Static<typeof podStatusSchema>>

@@ -47,7 +47,12 @@ export const containerSchema = message(`${core}.Container`, 'A container of a po
   resizePolicy: opt(anyList(), 'What a change of resources in place does.', { tag: 23, skiff: 'ignored' }),
   restartPolicy: opt(str(), 'Always makes an init container a sidecar; not supported yet.', { tag: 24, pointer: true }),
   volumeMounts: opt(mapList(volumeMountSchema, 'mountPath'), 'Volumes that the container sees.', { tag: 9 }),
-  volumeDevices: opt(anyList(), 'Raw block devices.', { tag: 21, skiff: 'refused' }),
+  volumeDevices: opt(anyList(), 'Raw block devices.', {
+    tag: 21,
+    skiff: 'refused',
+    patchStrategy: 'merge',
+    patchMergeKey: 'devicePath',
+  }),
   livenessProbe: opt(probeSchema, 'Restarts the container when it fails.', { tag: 10 }),
   readinessProbe: opt(probeSchema, 'Takes the pod out of services while it fails.', { tag: 11 }),
   startupProbe: opt(probeSchema, 'Holds the other probes back until it succeeds.', { tag: 22 }),

@@ -55,7 +55,12 @@ export const podSpecSchema = message(`${core}.PodSpec`, 'What a pod is to be.', 
     tag: 20,
   }),
   containers: req(mapList(containerSchema, 'name'), 'The containers; at least one.', { tag: 2 }),
-  ephemeralContainers: opt(anyList(), 'Containers added for debugging.', { tag: 34, skiff: 'refused' }),
+  ephemeralContainers: opt(anyList(), 'Containers added for debugging.', {
+    tag: 34,
+    skiff: 'refused',
+    patchStrategy: 'merge',
+    patchMergeKey: 'name',
+  }),
   restartPolicy: opt(oneOf('Always', 'OnFailure', 'Never'), 'When containers that ended are started again.', {
     tag: 3,
     default: 'Always',
