@@ -1,0 +1,14 @@
+import { list, type OptionsOf, text } from '../lib/options.ts'
+
+/** Options of the agent; flags, environment (`SKIFF_AGENT_…`), help and docs derive from this. */
+export const options = {
+  dataDir: text({ default: '/var/lib/skiff/agent', help: 'Where certificates, the checkpoint and the volumes of pods lie' }),
+  nodeName: text({ help: 'Name of this node; its certificate is for the same' }),
+  nodeIp: text({ default: '', help: 'Address of this node; found by the default route when not given' }),
+  controlPlanes: list({ default: ['127.0.0.1:6444'], help: 'Addresses of control planes, tried in turn' }),
+  dockerHost: text({ default: 'unix:///var/run/docker.sock', help: 'The Docker Engine' }),
+  bridge: text({ default: 'skiff0', help: 'Name of the network bridge' }),
+  metricsAddress: text({ default: '127.0.0.1:6447', help: 'Where /metrics and /healthz are served; empty: nowhere' }),
+  logLevel: text({ default: 'info', help: 'debug, info, warn or error' }),
+} as const
+export type Options = OptionsOf<typeof options>

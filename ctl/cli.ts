@@ -1,0 +1,91 @@
+import { Command, CommanderError } from 'commander'
+import { StatusError } from '../api/meta/status.ts'
+import type { CommandDef, Context, Input } from './command.ts'
+import { commands } from './commands/registry.ts'
+import { addFlags, type FlagDefs } from './flags.ts'
+import { UserError } from './output.ts'
+
+/** Flags that every command takes, wherever they stand. */
+export interface GlobalFlags {
+  readonly namespace: string | undefined
+  readonly kubeconfig: string | undefined
+  readonly context: string | undefined
+}
+
+/** Runs one command line. Gives the exit code; what went wrong has been said. */
+export async function runCli(argv: readonly string[], contextFor: (globals: GlobalFlags) => Context): Promise<number> {
+  let code = 0
+  const root = new Command('ctl')
+    .description('Runs Kubernetes manifests on plain Docker hosts.')
+    .helpCommand(false)
+    .enablePositionalOptions(false)
+  const at = argv.indexOf('--')
+  const rest = at < 0 ? [] : argv.slice(at + 1)
+  for (const def of commands)
+    addCommand(root, def, rest, contextFor, (value) => {
+      code = value
+    })
+  try {
+    await root.parseAsync(at < 0 ? [...argv] : argv.slice(0, at), { from: 'user' })
+    return code
+  } catch (err) {
+    if (err instanceof CommanderError) return err.exitCode
+    return report(err, contextFor({ namespace: undefined, kubeconfig: undefined, context: undefined }))
+  }
+}
+
+function addCommand(
+  root: Command,
+  def: CommandDef,
+  rest: readonly string[],
+  contextFor: (globals: GlobalFlags) => Context,
+  end: (code: number) => void,
+): void {
+  const [first = '', second] = def.name.split(' ')
+  const parent =
+    second === undefined
+      ? root
+      : (root.commands.find((one) => one.name() === first) ?? root.command(first).description(`Manage a ${first}`))
+  const command = parent
+    .command(second ?? first)
+    .description(def.summary)
+    .argument('[args...]')
+    .exitOverride()
+    .usage(`${def.args ?? ''} [flags]`)
+  parent.exitOverride()
+  addFlags(command, def.flags)
+  command
+    .option('-n, --namespace <name>', 'The namespace')
+    .option('--kubeconfig <file>', 'The kubeconfig; ~/.skiff/kubeconfig when not given')
+    .option('--context <name>', 'The context of the kubeconfig')
+  if (def.examples !== undefined) command.addHelpText('after', `\nExamples:\n${def.examples.map((one) => `  ${one}`).join('\n')}`)
+  command.action(async (args: readonly string[], values: Readonly<Record<string, unknown>>) => {
+    const context = contextFor(values as unknown as GlobalFlags)
+    const flags = Object.fromEntries(Object.keys(def.flags).map((name) => [name, values[name]]))
+    try {
+      end((await def.run({ args, rest, flags } as Input<FlagDefs>, context)) ?? 0)
+    } catch (err) {
+      end(report(err, context))
+    }
+  })
+}
+
+/** Says what went wrong, in kubectl's words where the server said it. */
+function report(err: unknown, { out, signal }: Context): number {
+  if (signal.aborted) return 130
+  if (err instanceof UserError) {
+    out.note(err.message)
+    return err.exitCode
+  }
+  if (err instanceof StatusError) {
+    const { reason } = err.status
+    out.note(
+      reason === undefined || reason === 'Invalid'
+        ? err.message.replace(/^(?=[A-Z][\w.]* ")/, 'The ')
+        : `Error from server (${reason}): ${err.message}`,
+    )
+    return 1
+  }
+  out.note(`error: ${err instanceof Error ? err.message : String(err)}`)
+  return 1
+}

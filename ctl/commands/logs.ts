@@ -1,0 +1,131 @@
+import { Deployment } from '../../api/kinds/deployment.ts'
+import { Pod } from '../../api/kinds/pod.ts'
+import { ReplicaSet } from '../../api/kinds/replica-set.ts'
+import { formatLabelSelector } from '../../api/meta/selector.ts'
+import type { LogOptions } from '../../api/meta/streams.ts'
+import { parseTime } from '../../lib/clock.ts'
+import { type Connection, type Context, defineCommand } from '../command.ts'
+import { duration, int, text, toggle } from '../flags.ts'
+import { listAll } from '../get-objects.ts'
+import { UserError } from '../output.ts'
+import { findKind, printedName } from '../resources.ts'
+
+export const logs = defineCommand({
+  name: 'logs',
+  summary: 'Print what a container writes',
+  args: '(POD | TYPE/NAME) [CONTAINER]',
+  flags: {
+    follow: toggle({ short: 'f', help: 'Go on as it writes' }),
+    previous: toggle({ short: 'p', help: 'Of the container before the last restart' }),
+    container: text({ short: 'c', value: 'name', help: 'The container; needed when the pod has several' }),
+    allContainers: toggle({ help: 'Of all containers of the pod' }),
+    selector: text({ short: 'l', help: 'Of all pods that match a label selector' }),
+    tail: int({ help: 'Only the last lines' }),
+    since: duration({ help: 'Only what is newer, as in 5m', default: 0 }),
+    sinceTime: text({ help: 'Only what was written after an RFC 3339 time' }),
+    limitBytes: int({ help: 'At most this many bytes' }),
+    timestamps: toggle({ help: 'A time before each line' }),
+    prefix: toggle({ help: 'The pod and container before each line' }),
+  },
+  examples: ['ctl logs web-1 -f', 'ctl logs deployment/web --tail=20', 'ctl logs -p web-1', 'ctl logs -l app=web --prefix'],
+  async run({ args, flags }, context) {
+    const connection = context.connect()
+    const pods = await findPods(args, flags.selector, connection, context)
+    const sinceMs = flags.sinceTime === undefined ? undefined : parseTime(flags.sinceTime)
+    if (flags.sinceTime !== undefined && sinceMs === undefined)
+      throw new UserError(`error: --since-time "${flags.sinceTime}" is no RFC 3339 time`)
+    const from = flags.since > 0 ? context.clock.now() - flags.since : sinceMs
+    const options: LogOptions = {
+      follow: flags.follow,
+      previous: flags.previous,
+      timestamps: flags.timestamps,
+      ...(flags.tail === undefined || flags.tail < 0 ? {} : { tailLines: flags.tail }),
+      ...(flags.limitBytes === undefined ? {} : { limitBytes: flags.limitBytes }),
+      ...(from === undefined ? {} : { sinceMs: from }),
+    }
+    const streams = pods.flatMap((pod) =>
+      containersOf(pod, flags.container ?? args[1], flags.allContainers || flags.selector !== undefined, context).map(
+        (container) => ({ pod, container }),
+      ),
+    )
+    if (streams.length > 50) throw new UserError(`error: ${streams.length} containers match, at most 50 can be read at a time`)
+    await Promise.all(streams.map(({ pod, container }) => copy(pod, container, options, flags.prefix, connection, context)))
+    return 0
+  },
+})
+
+async function findPods(
+  args: readonly string[],
+  selector: string | undefined,
+  { client, namespace }: Connection,
+  context: Context,
+): Promise<readonly Pod[]> {
+  const { signal } = context
+  const query = { client, signal, namespace, labelSelector: selector, fieldSelector: undefined }
+  if (selector !== undefined) {
+    const { items } = await listAll(Pod, query)
+    if (items.length === 0) throw new UserError(`No resources found in ${namespace} namespace.`)
+    return items as readonly Pod[]
+  }
+  const [target] = args
+  if (target === undefined) throw new UserError('error: expected a pod, as in "logs POD" or "logs deployment/NAME"')
+  const [type, name] = target.includes('/') ? target.split('/') : ['pod', target]
+  const kind = findKind(type ?? '')
+  if (kind.kind === 'Pod') return [await client.get(Pod, { namespace, name: name ?? '' }, { signal })]
+  if (kind.kind !== 'Deployment' && kind.kind !== 'ReplicaSet')
+    throw new UserError(`error: cannot get the logs of ${kind.plural}`)
+  const owner = await client.get(
+    kind.kind === 'Deployment' ? Deployment : ReplicaSet,
+    { namespace, name: name ?? '' },
+    { signal },
+  )
+  const { items } = await listAll(Pod, { ...query, labelSelector: formatLabelSelector((owner as Deployment).spec.selector) })
+  const ordered = (items as readonly Pod[]).toSorted((a, b) => rank(a) - rank(b))
+  const [first] = ordered
+  if (first === undefined) throw new UserError(`error: ${printedName(kind, name ?? '')} has no pods`)
+  if (ordered.length > 1) context.out.note(`Found ${ordered.length} pods, using pod/${first.metadata.name}`)
+  return [first]
+}
+
+const rank = (pod: Pod): number => (pod.status?.phase === 'Running' ? 0 : pod.status?.phase === 'Pending' ? 2 : 1)
+
+function containersOf(pod: Pod, wanted: string | undefined, all: boolean, { out }: Context): readonly string[] {
+  const names = pod.spec.containers.map(({ name }) => name)
+  const inits = (pod.spec.initContainers ?? []).map(({ name }) => name)
+  if (wanted !== undefined) return [wanted]
+  if (all) return [...inits, ...names]
+  const [first = ''] = names
+  const preferred = pod.metadata.annotations?.['kubectl.kubernetes.io/default-container'] ?? first
+  if (names.length > 1)
+    out.note(`Defaulted container "${preferred}" out of: ${[...names, ...inits.map((name) => `${name} (init)`)].join(', ')}`)
+  return [preferred]
+}
+
+async function copy(
+  pod: Pod,
+  container: string,
+  options: LogOptions,
+  prefix: boolean,
+  { streams }: Connection,
+  { out, signal }: Context,
+): Promise<void> {
+  const { namespace = 'default', name = '', uid = '' } = pod.metadata
+  const ref = { namespace, pod: name, uid, node: pod.spec.nodeName ?? '', container }
+  const head = prefix ? `[pod/${name}/${container}] ` : ''
+  let rest = ''
+  const decoder = new TextDecoder()
+  try {
+    for await (const chunk of streams.log(ref, options, { signal })) {
+      if (head === '') {
+        out.write(chunk)
+        continue
+      }
+      const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
+      rest = lines.pop() ?? ''
+      for (const line of lines) out.line(head + line)
+    }
+  } catch (err) {
+    if (!signal.aborted) throw err
+  }
+  if (rest !== '') out.line(head + rest)
+}

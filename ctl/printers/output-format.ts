@@ -1,0 +1,76 @@
+import { stringify } from 'yaml'
+import type { KindDef } from '../../api/kinds/define.ts'
+import type { ApiObject } from '../../api/meta/object-meta.ts'
+import { UserError } from '../output.ts'
+import { printedName } from '../resources.ts'
+import { compileJsonPath } from './jsonpath.ts'
+import { alignRows } from './table.ts'
+
+export interface Printable {
+  readonly kind: KindDef
+  readonly object: ApiObject
+}
+
+/** Prints objects as `-o` says. `isList`: the user asked for many, so that structured forms are one List. */
+export type Printer = (items: readonly Printable[], isList: boolean) => string
+
+const outputs = 'name, yaml, json, wide, jsonpath=TEMPLATE, custom-columns=HEADER:PATH,…'
+
+/** The printer of an output format; undefined for the two table forms (nothing, and `wide`). */
+export function printerOf(format: string | undefined): Printer | undefined {
+  const [name = '', template] = splitOnce(format ?? '', '=')
+  switch (name) {
+    case '':
+    case 'wide':
+      return undefined
+    case 'name':
+      return (items) => items.map(({ kind, object }) => `${printedName(kind, object.metadata.name ?? '')}\n`).join('')
+    case 'json':
+      return (items, isList) => `${JSON.stringify(asOne(items, isList), null, 4)}\n`
+    case 'yaml':
+      return (items, isList) => stringify(asOne(items, isList), { aliasDuplicateObjects: false, lineWidth: 0, indentSeq: false })
+    case 'jsonpath':
+      return jsonPathPrinter(template)
+    case 'custom-columns':
+      return columnsPrinter(template)
+    default:
+      throw new UserError(
+        `error: unable to match a printer suitable for the output format "${format}", allowed formats are: ${outputs}`,
+      )
+  }
+}
+
+function jsonPathPrinter(template: string | undefined): Printer {
+  if (template === undefined || template === '') throw new UserError('error: template format specified but no template given')
+  const path = compileJsonPath(template)
+  return (items, isList) => path(asOne(items, isList))
+}
+
+function columnsPrinter(spec: string | undefined): Printer {
+  const columns = (spec ?? '').split(',').map((column) => splitOnce(column, ':'))
+  if (columns.some(([header, path]) => header === '' || path === undefined || path === ''))
+    throw new UserError('error: custom-columns wants HEADER:PATH,HEADER:PATH, as in NAME:.metadata.name')
+  const paths = columns.map(([, path = '']) => compileJsonPath(`{${path.startsWith('.') ? path : `.${path}`}}`))
+  const header = columns.map(([name]) => name)
+  return (items) => {
+    const rows = items.map(({ object }) => paths.map((path) => path(object).split(' ').join(',') || '<none>'))
+    return `${alignRows([header, ...rows]).join('\n')}\n`
+  }
+}
+
+function asOne(items: readonly Printable[], isList: boolean): unknown {
+  const objects = items.map(({ object }) => ordered(object))
+  return isList ? { apiVersion: 'v1', items: objects, kind: 'List', metadata: { resourceVersion: '' } } : objects[0]
+}
+
+/** apiVersion and kind first, the rest as people write manifests. */
+function ordered(object: ApiObject): unknown {
+  const { apiVersion, kind, metadata, ...rest } = object
+  const { managedFields: _, ...shown } = metadata
+  return { apiVersion, kind, metadata: shown, ...rest }
+}
+
+function splitOnce(value: string, separator: string): [string, string | undefined] {
+  const at = value.indexOf(separator)
+  return at < 0 ? [value, undefined] : [value.slice(0, at), value.slice(at + 1)]
+}
