@@ -33,7 +33,7 @@ const rules: readonly Rule[] = [
   { from: /^controlplane\/(controlplane|main)\.ts$/, may: [lib, api, client, controlplane] },
   { from: /^controlplane\/testing\//, may: [lib, api, client, controlplane] },
   { from: /^controlplane\/store\//, may: [lib, api] },
-  { from: /^controlplane\/registry\//, may: [lib, api, /^controlplane\/store\/(store|watch-cache)\.ts$/] },
+  { from: /^controlplane\/registry\//, may: [lib, api, /^controlplane\/store\/(store|watch-cache|keys|codec)\.ts$/] },
   { from: /^controlplane\/apiserver\//, may: [lib, api, /^controlplane\/registry\//] },
   { from: /^controlplane\/(controllers|scheduler|gateway)\//, may: [lib, api, client] },
   { from: controlplane, may: [lib, api, client] },

@@ -50,13 +50,14 @@ export class MemoryStore implements Store {
     return { item: this.#byKey.get(key), revision: this.#revision }
   }
 
-  async list({ prefix, after, limit, revision, signal }: ListOptions): Promise<ListResult> {
+  async list({ prefix, after, limit, revision, keysOnly = false, signal }: ListOptions): Promise<ListResult> {
     signal.throwIfAborted()
     const state = this.#stateAt(revision ?? this.#revision)
     const found = [...state.values()]
       .filter((item) => item.key.startsWith(prefix) && (after === undefined || item.key > after))
       .sort((a, b) => (a.key < b.key ? -1 : 1))
-    const items = limit === undefined || limit <= 0 ? found : found.slice(0, limit)
+    const page = limit === undefined || limit <= 0 ? found : found.slice(0, limit)
+    const items = keysOnly ? page.map((item) => ({ ...item, value: new Uint8Array() })) : page
     return { items, revision: revision ?? this.#revision, remaining: found.length - items.length }
   }
 

@@ -33,6 +33,8 @@ export interface ListOptions extends AbortOptions {
   readonly limit?: number
   /** The past state to read. A compacted one fails with Expired. Absent: the newest (linearizable). */
   readonly revision?: number
+  /** Leaves the values empty. */
+  readonly keysOnly?: boolean
 }
 
 export interface ListResult {
@@ -54,6 +56,8 @@ export type StoreEvent =
 export interface StoreBatch {
   readonly events: readonly StoreEvent[]
   readonly revision: number
+  /** The first batch after the watch had to be opened again. */
+  readonly reconnected?: boolean
 }
 
 /** A campaign that was won. */
@@ -90,7 +94,8 @@ export interface Store {
   compact(revision: number, opts: AbortOptions): Promise<void>
 }
 
-/** Where everything lies: one prefix for objects, which the watch cache follows, and one for the rest. */
+/** Where everything lies. The watch cache follows all of it, so that it knows every revision at once. */
+export const rootPrefix = '/skiff/'
 export const objectPrefix = '/skiff/objects/'
 export const allocationPrefix = '/skiff/allocations/'
 export const electionPrefix = '/skiff/elections/'

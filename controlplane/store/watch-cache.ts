@@ -34,6 +34,11 @@ export interface WatchCache {
   get<O extends ApiObject>(kind: KindDef<O>, key: string): O | undefined
   /** In order of their keys. */
   list<O extends ApiObject>(kind: KindDef<O>, namespace?: string): readonly O[]
+  /** Says what is wrong with a stored value that could not be decoded, and that `get` and `list` therefore leave out. */
+  unreadable(
+    kind: { readonly group: string; readonly plural: string },
+    key: string,
+  ): { readonly modRevision: number; readonly message: string } | undefined
   /** Objects of any kind with an owner reference to `uid`. */
   ownedBy(uid: string): readonly ApiObject[]
   /**

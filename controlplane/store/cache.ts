@@ -1,0 +1,284 @@
+import type { KindDef } from '../../api/kinds/define.ts'
+import type { ApiObject } from '../../api/meta/object-meta.ts'
+import { isExpired, timeout } from '../../api/meta/status.ts'
+import { type AbortOptions, Bell, withDeadline } from '../../lib/async.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Log } from '../../lib/log.ts'
+import type { Metrics } from '../../lib/metrics.ts'
+import type { Service } from '../../lib/service.ts'
+import { type CacheMetrics, cacheMetrics } from './cache-metrics.ts'
+import { CacheState } from './cache-state.ts'
+import { WatchHub } from './cache-watchers.ts'
+import { compareWithStore, pages, RevisionWentBack } from './compare.ts'
+import type { KeyedKind } from './keys.ts'
+import { bucketOf } from './object-index.ts'
+import { SharedRead } from './shared-read.ts'
+import { objectPrefix, rootPrefix, type Store, type StoreBatch } from './store.ts'
+import type { CacheBatch, CacheEvent, WatchCache } from './watch-cache.ts'
+
+export interface WatchCacheOptions {
+  readonly store: Store
+  /** Kinds whose number of objects has a series of its own. Objects of other kinds are held as well. */
+  readonly kinds: readonly KeyedKind[]
+  readonly clock: Clock
+  readonly log: Log
+  readonly metrics: Metrics
+  /** Events kept per kind for watches that resume. */
+  readonly historyPerKind?: number
+  /** Events that may wait for a slow reader before it is cut off. */
+  readonly bufferedEvents?: number
+  /** At least how often idle readers hear how far the watch has come. */
+  readonly progressMs?: number
+  /** How often the whole cache is compared with the store. */
+  readonly compareMs?: number
+  readonly waitMs?: number
+}
+
+/**
+ * Lists the store once and follows it from there. `run` may end with an error (the store can't be reached); it is
+ * then started again, and meanwhile the cache answers from what it has.
+ */
+export function createWatchCache(options: WatchCacheOptions): WatchCache & Service {
+  return new StoreCache(options)
+}
+
+class StoreCache implements WatchCache, Service {
+  readonly name = 'watch cache'
+  readonly #options: Required<WatchCacheOptions>
+  readonly #log: Log
+  readonly #metrics: CacheMetrics
+  readonly #hub: WatchHub
+  readonly #state: CacheState
+  #isReady = false
+  /** The next start lists, since the watch cannot go on from here. */
+  #needsList = false
+  #revision = 0
+  readonly #waiters = new Set<{ readonly revision: number; readonly resolve: () => void }>()
+  #progressTimer: Disposable | undefined
+  readonly #current: SharedRead<number>
+  readonly #compareBell = new Bell()
+
+  constructor(options: WatchCacheOptions) {
+    this.#options = {
+      historyPerKind: 10_000,
+      bufferedEvents: 5_000,
+      progressMs: 250,
+      compareMs: 300_000,
+      waitMs: 5_000,
+      ...options,
+    }
+    this.#log = options.log
+    this.#metrics = cacheMetrics(options.metrics, options.kinds)
+    const { historyPerKind, bufferedEvents } = this.#options
+    this.#hub = new WatchHub({ historyPerKind, bufferedEvents, onCut: () => this.#metrics.cut.inc() })
+    this.#state = new CacheState(options.log)
+    // Any key will do: what counts is the revision that the answer was read at.
+    this.#current = new SharedRead(async (opts) => (await options.store.get(rootPrefix, opts)).revision)
+  }
+
+  get revision(): number {
+    return this.#revision
+  }
+
+  async ready({ signal }: AbortOptions): Promise<void> {
+    if (!this.#isReady) await this.#reaching(0, { signal })
+  }
+
+  async waitFor(revision: number, { signal }: AbortOptions): Promise<void> {
+    signal.throwIfAborted()
+    if (this.#isReady && this.#revision >= revision) return
+    const { clock, waitMs: ms } = this.#options
+    const what = `the watch cache (at ${this.#revision}) to reach revision ${revision}`
+    try {
+      await withDeadline({ clock, ms, signal, what }, (inner) => this.#reaching(revision, { signal: inner }))
+    } catch (err) {
+      if (signal.aborted) throw err
+      throw timeout(`waited ${ms} ms for ${what}`)
+    }
+  }
+
+  async waitForCurrent(opts: AbortOptions): Promise<void> {
+    await this.waitFor(await this.#current.read(opts), opts)
+  }
+
+  get<O extends ApiObject>(kind: KindDef<O>, key: string): O | undefined {
+    return this.#state.index.get(bucketOf(kind), key) as O | undefined // The bucket holds this kind only.
+  }
+
+  list<O extends ApiObject>(kind: KindDef<O>, namespace?: string): readonly O[] {
+    return this.#state.index.list(bucketOf(kind), namespace) as readonly O[] // The bucket holds this kind only.
+  }
+
+  ownedBy(uid: string): readonly ApiObject[] {
+    return this.#state.index.ownedBy(uid)
+  }
+
+  unreadable(kind: KeyedKind, key: string): { readonly modRevision: number; readonly message: string } | undefined {
+    return this.#state.unreadable(bucketOf(kind), key)
+  }
+
+  watch<O extends ApiObject>(
+    kind: KindDef<O>,
+    { afterRevision, namespace, signal }: AbortOptions & { afterRevision: number; namespace?: string },
+  ): AsyncIterable<CacheBatch<O>> {
+    return this.#watch(bucketOf(kind), { afterRevision, namespace, signal }) as AsyncIterable<CacheBatch<O>> // As in `list`.
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const own = new AbortController()
+    const stop = AbortSignal.any([signal, own.signal])
+    try {
+      await Promise.all([this.#follow(stop), this.#compareOften(stop)].map((part) => part.finally(() => own.abort())))
+    } catch (err) {
+      if (!signal.aborted) throw err
+    } finally {
+      this.#progressTimer?.[Symbol.dispose]()
+      this.#progressTimer = undefined
+    }
+  }
+
+  async *#watch(
+    bucket: string,
+    options: AbortOptions & { afterRevision: number; namespace: string | undefined },
+  ): AsyncGenerator<CacheBatch, void, void> {
+    await this.ready(options)
+    yield* this.#hub.watch(bucket, options, this.#revision)
+  }
+
+  /** Follows the store from where it stands, after a list where that is not possible. */
+  async #follow(signal: AbortSignal): Promise<void> {
+    // Events can be lost without a sign when a watch is opened again (etcd 3.4): what is resumed is compared.
+    if (this.#isReady && !this.#needsList) this.#compareBell.ring()
+    for (;;) {
+      if (!this.#isReady || this.#needsList) await this.#load(signal)
+      try {
+        for await (const batch of this.#options.store.watch({ prefix: rootPrefix, afterRevision: this.#revision, signal })) {
+          this.#take(batch)
+        }
+        return // Only aborting ends a watch.
+      } catch (err) {
+        if (!isExpired(err)) throw err
+        this.#needsList = true
+      }
+    }
+  }
+
+  async #load(signal: AbortSignal): Promise<void> {
+    const { store } = this.#options
+    const listed = new Set<string>()
+    let revision = 0
+    for await (const page of pages(store, { prefix: objectPrefix, signal })) {
+      revision = page.revision
+      if (revision < this.#revision) this.#startOver(revision)
+      for (const item of page.items) {
+        listed.add(item.key)
+        this.#state.put(item)
+      }
+    }
+    for (const key of this.#state.keys()) if (!listed.has(key)) this.#state.remove(key, revision)
+    const isFirst = !this.#isReady
+    this.#isReady = true
+    this.#needsList = false
+    this.#metrics.lists.inc({ reason: isFirst ? 'start' : 'expired' })
+    this.#hub.reset(revision, 'the past that the watch needs was compacted away: list again')
+    this.#log.info('watch cache listed', { objects: listed.size, revision })
+    this.#advance(revision)
+  }
+
+  /** The store was wiped or restored: what is known is of another history. */
+  #startOver(revision: number): void {
+    this.#log.error('the revision of the store went back', { from: this.#revision, to: revision })
+    this.#state.clear()
+    this.#revision = 0
+  }
+
+  #take(batch: StoreBatch): void {
+    const byBucket = new Map<string, CacheEvent[]>()
+    for (const event of batch.events) {
+      const key = event.type === 'put' ? event.current.key : event.key
+      if (!key.startsWith(objectPrefix)) continue
+      const change = event.type === 'put' ? this.#state.put(event.current) : this.#state.remove(key, event.modRevision)
+      if (change === undefined) continue
+      const events = byBucket.get(change.bucket) ?? []
+      byBucket.set(change.bucket, events)
+      events.push(change.event)
+    }
+    this.#hub.publish(byBucket, batch.revision)
+    if (batch.reconnected === true) this.#compareBell.ring()
+    this.#advance(batch.revision)
+  }
+
+  #advance(revision: number): void {
+    this.#revision = Math.max(this.#revision, revision)
+    for (const waiter of this.#waiters) {
+      if (waiter.revision > this.#revision) continue
+      this.#waiters.delete(waiter)
+      waiter.resolve()
+    }
+    this.#progressTimer ??= this.#options.clock.after(this.#options.progressMs, () => {
+      this.#progressTimer = undefined
+      this.#hub.progress(this.#revision)
+      this.#metrics.observe({ state: this.#state, watchers: this.#hub.size, revision: this.#revision })
+    })
+  }
+
+  async #reaching(revision: number, { signal }: AbortOptions): Promise<void> {
+    signal.throwIfAborted()
+    await new Promise<void>((resolve, reject) => {
+      const waiter = { revision, resolve: () => done() }
+      const stop = (): void => {
+        this.#waiters.delete(waiter)
+        reject(signal.reason)
+      }
+      const done = (): void => {
+        signal.removeEventListener('abort', stop)
+        resolve()
+      }
+      this.#waiters.add(waiter)
+      signal.addEventListener('abort', stop, { once: true })
+    })
+  }
+
+  /** Law 5: a watch is never trusted alone. */
+  async #compareOften(signal: AbortSignal): Promise<void> {
+    const { store, clock, compareMs } = this.#options
+    for (;;) {
+      await this.#compareBell.wait({ signal, clock, timeoutMs: compareMs })
+      if (!this.#isReady || this.#needsList) continue
+      const waitFor = (revision: number): Promise<void> => this.waitFor(revision, { signal })
+      try {
+        const differing = await compareWithStore({
+          store,
+          state: this.#state,
+          hub: this.#hub,
+          revision: this.#revision,
+          waitFor,
+          signal,
+        })
+        this.#metrics.compares.inc({ result: differing.length === 0 ? 'same' : 'different' })
+        await this.#repair(differing, signal)
+      } catch (err) {
+        if (signal.aborted) throw err
+        this.#metrics.compares.inc({ result: 'failed' })
+        this.#log.warn('comparing the watch cache with the store failed', { err })
+        if (!(err instanceof RevisionWentBack)) continue
+        this.#needsList = true
+        throw err // The watch is of the other history too: everything is started again.
+      }
+    }
+  }
+
+  async #repair(keys: readonly string[], signal: AbortSignal): Promise<void> {
+    const buckets = new Set<string>()
+    for (const key of keys) {
+      const { item, revision } = await this.#options.store.get(key, { signal })
+      const change = item === undefined ? this.#state.remove(key, revision) : this.#state.put(item)
+      if (change === undefined) continue
+      buckets.add(change.bucket)
+      this.#log.error('the watch of the store had lost a change', { key, modRevision: item?.modRevision })
+      this.#metrics.repairs.inc()
+    }
+    // Readers missed the change as well, so they list again.
+    for (const bucket of buckets) this.#hub.reset(this.#revision, 'changes were lost: list again', bucket)
+  }
+}

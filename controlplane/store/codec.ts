@@ -1,0 +1,55 @@
+import type { ApiObject } from '../../api/meta/object-meta.ts'
+import { parseObjectKey } from './keys.ts'
+import type { KeyValue } from './store.ts'
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder('utf-8', { fatal: true })
+
+/** What is stored of an object: its JSON without the resource version, which is the revision it is stored at (law 3). */
+export function encodeObject(object: ApiObject): Uint8Array {
+  const { resourceVersion: _, ...metadata } = object.metadata
+  return encoder.encode(JSON.stringify({ ...object, metadata }))
+}
+
+/**
+ * The object of a stored value, deep-frozen, with its revision as resource version. Throws an error that names the key
+ * when the value is not that object's JSON: a damaged value must never pass as an object.
+ */
+export function decodeObject(item: KeyValue): ApiObject {
+  try {
+    const parsed: unknown = JSON.parse(decoder.decode(item.value))
+    if (!isObject(parsed)) throw new Error('it is no API object')
+    checkPlace(item.key, parsed)
+    const metadata = { ...parsed.metadata, resourceVersion: String(item.modRevision) }
+    return deepFreeze({ ...parsed, metadata })
+  } catch (err) {
+    throw new Error(`the value of "${item.key}" is damaged: ${err instanceof Error ? err.message : String(err)}`, { cause: err })
+  }
+}
+
+/** The last state of a deleted object, with the deletion's revision. */
+export function tombstone<O extends ApiObject>(last: O, revision: number): O {
+  return deepFreeze({ ...last, metadata: { ...last.metadata, resourceVersion: String(revision) } })
+}
+
+/** Freezes what JSON can hold, at any depth. What is frozen already is taken as frozen throughout. */
+export function deepFreeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
+  Object.freeze(value)
+  for (const part of Object.values(value)) deepFreeze(part)
+  return value
+}
+
+function isObject(value: unknown): value is ApiObject {
+  if (typeof value !== 'object' || value === null) return false
+  const { apiVersion, kind, metadata } = value as Readonly<Record<string, unknown>>
+  return typeof apiVersion === 'string' && typeof kind === 'string' && typeof metadata === 'object' && metadata !== null
+}
+
+function checkPlace(key: string, { metadata }: ApiObject): void {
+  const place = parseObjectKey(key)
+  if (place === undefined) throw new Error('it does not lie where objects lie')
+  if (metadata.name !== place.name || (metadata.namespace || undefined) !== place.namespace) {
+    throw new Error(`it holds the object "${metadata.namespace ?? ''}/${metadata.name ?? ''}"`)
+  }
+}

@@ -1,0 +1,37 @@
+import { type AbortOptions, aborted } from '../../lib/async.ts'
+
+/**
+ * A read whose answer must be from after the question. All who ask while one is on its way share the next one, so that
+ * any number of readers makes at most one request at a time.
+ */
+export class SharedRead<T> {
+  readonly #load: (opts: AbortOptions) => Promise<T>
+  #next: Promise<T> | undefined
+  #sent: Promise<unknown> = Promise.resolve()
+
+  /** `load` must end by its own deadline: the signal that it gets belongs to no caller. */
+  constructor(load: (opts: AbortOptions) => Promise<T>) {
+    this.#load = load
+  }
+
+  /** Rejects with the signal's reason on abort; others who share the read are not disturbed. */
+  async read({ signal }: AbortOptions): Promise<T> {
+    signal.throwIfAborted()
+    this.#next ??= this.#afterSent()
+    const gone = new AbortController()
+    try {
+      const stopped = aborted(AbortSignal.any([signal, gone.signal])).then(() => Promise.reject(signal.reason))
+      return await Promise.race([this.#next, stopped])
+    } finally {
+      gone.abort()
+    }
+  }
+
+  async #afterSent(): Promise<T> {
+    await this.#sent
+    this.#next = undefined
+    const answer = this.#load({ signal: new AbortController().signal })
+    this.#sent = answer.catch(() => undefined) // Who asked gets the error.
+    return await answer
+  }
+}
