@@ -16,7 +16,7 @@ export const down = defineCommand({
   flags: { purge: toggle({ help: 'Also remove all that Skiff made here: containers, network, volumes, data, certificates' }) },
   async run({ flags }, context) {
     const at = installation(context.env)
-    const settings = await readSettings(at)
+    const settings = await readSettings(at, context.env)
     const limits = { clock: context.clock, limitMs: 20_000, signal: context.signal }
     for (const [name, what] of [
       ['agent', 'agent'],

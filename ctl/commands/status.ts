@@ -11,7 +11,7 @@ export const status = defineCommand({
   flags: {},
   async run(_, context) {
     const at = installation(context.env)
-    const settings = await readSettings(at)
+    const settings = await readSettings(at, context.env)
     let isRunning = true
     for (const [name, what] of [
       ['controlplane', 'control plane'],

@@ -16,7 +16,7 @@ export const up = defineCommand({
   flags: { ...settingFlags, timeout: duration({ help: 'How long to wait until the node is ready', default: 60_000 }) },
   async run({ flags }, context) {
     const at = installation(context.env)
-    const settings = await settle(at, flags)
+    const settings = await settle(at, flags, context.env)
     const untilMs = context.clock.monotonicMs() + flags.timeout
     await startControlPlane(at, settings, untilMs, context)
     await startAgent(at, settings, untilMs, context)

@@ -20,6 +20,8 @@ export const settingFlags = {
   bridge: text({ value: 'name', help: 'Name of the network bridge (skiff0)' }),
 } as const
 
+type Environment = Readonly<Record<string, string | undefined>>
+
 export interface Settings {
   readonly nodeName: string
   readonly apiPort: number
@@ -35,7 +37,7 @@ export interface Settings {
   readonly bridge: string
 }
 
-const defaults = (): Settings => ({
+const defaults = (env: Environment): Settings => ({
   nodeName: hostname().toLowerCase(),
   apiPort: 6443,
   gatewayPort: 6444,
@@ -44,27 +46,27 @@ const defaults = (): Settings => ({
   etcdCert: '',
   etcdKey: '',
   etcdPort: 6445,
-  dockerHost: 'unix:///var/run/docker.sock',
+  dockerHost: env['DOCKER_HOST'] ?? 'unix:///var/run/docker.sock',
   clusterCidr: '10.42.0.0/16',
   serviceCidr: '10.43.0.0/16',
   bridge: 'skiff0',
 })
 
 /** What was kept, with what is given now on top. */
-export async function settle(at: Installation, flags: FlagValues<typeof settingFlags>): Promise<Settings> {
-  const kept = await readSettings(at)
+export async function settle(at: Installation, flags: FlagValues<typeof settingFlags>, env: Environment): Promise<Settings> {
+  const kept = await readSettings(at, env)
   const given = Object.fromEntries(Object.entries(flags).filter(([name, value]) => name in settingFlags && value !== undefined))
-  const settings: Settings = { ...(kept ?? defaults()), ...given }
+  const settings: Settings = { ...(kept ?? defaults(env)), ...given }
   await mkdir(at.dataDir, { recursive: true, mode: 0o700 })
   await writeFile(at.settingsFile, `${JSON.stringify(settings, null, 2)}\n`, { mode: 0o600 })
   return settings
 }
 
-export async function readSettings(at: Installation): Promise<Settings | undefined> {
+export async function readSettings(at: Installation, env: Environment): Promise<Settings | undefined> {
   const text = await readFile(at.settingsFile, 'utf8').catch(() => undefined)
   if (text === undefined) return undefined
   try {
-    return { ...defaults(), ...(JSON.parse(text) as Partial<Settings>) }
+    return { ...defaults(env), ...(JSON.parse(text) as Partial<Settings>) }
   } catch {
     return undefined // Half-written by a crash: the defaults, and the flags of this call.
   }
