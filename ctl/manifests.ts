@@ -1,6 +1,6 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Document, isMap, LineCounter, parseAllDocuments } from 'yaml'
+import { type Document, isMap, isScalar, LineCounter, parseAllDocuments } from 'yaml'
 import type { KindDef } from '../api/kinds/define.ts'
 import { kindOf, kinds } from '../api/kinds/registry.ts'
 import type { ApiObject } from '../api/meta/object-meta.ts'
@@ -89,7 +89,7 @@ export function parseManifests(file: string, text: string): readonly Manifest[] 
 }
 
 function readDocument(file: string, document: Document.Parsed, lines: LineCounter): readonly Manifest[] {
-  if (document.contents === null) return []
+  if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) return []
   const lineAt = (path: readonly (string | number)[]): number => nearestLine(document, path, lines)
   const value = toPlain(document, file, lineAt([]))
   if (!isMap(document.contents)) throw new UserError(`error: ${file}:${lineAt([])}: expected an object with apiVersion and kind`)

@@ -74,12 +74,10 @@ async function findPods(
   if (kind.kind === 'Pod') return [await client.get(Pod, { namespace, name: name ?? '' }, { signal })]
   if (kind.kind !== 'Deployment' && kind.kind !== 'ReplicaSet')
     throw new UserError(`error: cannot get the logs of ${kind.plural}`)
-  const owner = await client.get(
-    kind.kind === 'Deployment' ? Deployment : ReplicaSet,
-    { namespace, name: name ?? '' },
-    { signal },
-  )
-  const { items } = await listAll(Pod, { ...query, labelSelector: formatLabelSelector((owner as Deployment).spec.selector) })
+  const ref = { namespace, name: name ?? '' }
+  const isDeployment = kind.kind === 'Deployment'
+  const { spec } = isDeployment ? await client.get(Deployment, ref, { signal }) : await client.get(ReplicaSet, ref, { signal })
+  const { items } = await listAll(Pod, { ...query, labelSelector: formatLabelSelector(spec.selector) })
   const ordered = (items as readonly Pod[]).toSorted((a, b) => rank(a) - rank(b))
   const [first] = ordered
   if (first === undefined) throw new UserError(`error: ${printedName(kind, name ?? '')} has no pods`)
