@@ -7,7 +7,7 @@ const deployment = (status: Deployment['status'], generation = 2): Deployment =>
   apiVersion: 'apps/v1',
   kind: 'Deployment',
   metadata: { name: 'web', generation },
-  spec: { replicas: 3, selector: {}, template: {} },
+  spec: { replicas: 3, selector: {}, template: { spec: { containers: [] } } },
   ...(status === undefined ? {} : { status }),
 })
 
