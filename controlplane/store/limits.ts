@@ -2,10 +2,10 @@ import { tooLarge } from '../../api/meta/status.ts'
 import { assert } from '../../lib/assert.ts'
 import type { Transaction } from './store.ts'
 
-/** etcd takes 1.5 MiB with its default settings, and the request has more in it than the value. */
-export const maxValueBytes = Math.floor(1.4 * 1024 * 1024)
+/** Of one transaction's values. etcd takes requests of 1.5 MiB with its default settings, and they hold more than that. */
+const maxValueBytes = Math.floor(1.4 * 1024 * 1024)
 /** etcd's own default, which counts conditions, writes, and reads on failure each for themselves. */
-export const maxOperations = 128
+const maxOperations = 128
 
 /** Refuses what etcd would refuse, with an error that says what to change; shared by every Store. */
 export function checkTransaction({ conditions, writes }: Transaction): void {
@@ -21,10 +21,10 @@ export function checkTransaction({ conditions, writes }: Transaction): void {
     writes.length === 0 || written.some((key) => guarded.has(key)),
     'a transaction has a condition on the revision of a key that it writes',
   )
-  for (const write of writes) if ('put' in write) checkValue(write.put, write.value)
-}
-
-function checkValue(key: string, value: Uint8Array): void {
-  if (value.length <= maxValueBytes) return
-  throw tooLarge(`"${key}" would be ${value.length} bytes large, and at most ${maxValueBytes} can be stored`)
+  const sizes = writes.map((write) => ('put' in write ? write.value.length : 0))
+  const size = sizes.reduce((sum, one) => sum + one, 0)
+  if (size <= maxValueBytes) return
+  throw tooLarge(
+    `writing "${written.join('", "').slice(0, 200)}" takes ${size} bytes, and at most ${maxValueBytes} can be stored at once`,
+  )
 }
