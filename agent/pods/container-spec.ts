@@ -1,0 +1,100 @@
+import type { NodeFacts, Sandbox } from '../contracts.ts'
+import { limitsOf } from '../resources/limits.ts'
+import type { ContainerRole, ContainerSpec, ImageInfo, Mount } from '../runtime/runtime.ts'
+import { ConfigError, type Configs, type Environment, environment } from './env.ts'
+import { expand } from './expand.ts'
+import { type Container, graceMsOf, nameOf, namespaceOf, type Pod, uidOf } from './pod-types.ts'
+import type { NextAttempt } from './restart.ts'
+import { capabilities, identityOf } from './security.ts'
+import { specHash } from './spec-hash.ts'
+import { annotationKeys } from './view.ts'
+
+export interface ContainerInput {
+  readonly pod: Pod
+  readonly container: Container
+  readonly role: ContainerRole
+  readonly next: NextAttempt
+  readonly sandbox: Sandbox
+  readonly configs: Configs
+  readonly image: ImageInfo
+  readonly node: NodeFacts
+  /** Environment of the API's service, when the pod wants service links. */
+  readonly serviceEnv: Readonly<Record<string, string>>
+  /** Mounts of the pod's volumes for this container, from `volumeMounts`. */
+  readonly volumeMounts: readonly Mount[]
+  /** /etc/hosts and the like. */
+  readonly files: readonly Mount[]
+  /** Host file for the container's last words. */
+  readonly terminationLog: string | undefined
+}
+
+export interface BuiltSpec {
+  readonly spec: ContainerSpec
+  readonly skipped: Environment['skipped']
+}
+
+export const defaultTerminationMessagePath = '/dev/termination-log'
+
+/** Everything the engine has to know of a container. Throws ConfigError that names what is missing. */
+export function containerSpec(input: ContainerInput): BuiltSpec {
+  const { pod, container, sandbox } = input
+  const { env, skipped } = environment(container, {
+    pod,
+    node: input.node,
+    podIp: sandbox.ip,
+    configs: input.configs,
+    base: input.serviceEnv,
+  })
+  const hostNetwork = pod.spec.hostNetwork === true
+  const security = container.securityContext
+  const lookUp = (name: string): string | undefined => env.get(name)
+  const spec: ContainerSpec = {
+    identity: identity(input),
+    image: container.image ?? '',
+    command: container.command?.map((word) => expand(word, lookUp)),
+    args: container.args?.map((word) => expand(word, lookUp)),
+    env: [...env].map(([name, value]) => ({ name, value })),
+    workingDir: container.workingDir,
+    mounts: mounts(input),
+    sandboxId: hostNetwork ? undefined : sandbox.containerId,
+    hostNetwork,
+    hostname: undefined,
+    ...limitsOf(container),
+    stdin: container.stdin === true,
+    tty: container.tty === true,
+    ...identityOf(pod, container, input.image),
+    privileged: security?.privileged === true,
+    readOnlyRootFilesystem: security?.readOnlyRootFilesystem === true,
+    capabilitiesAdd: capabilities(security?.capabilities?.add),
+    capabilitiesDrop: capabilities(security?.capabilities?.drop),
+    noNewPrivileges: security?.allowPrivilegeEscalation === false,
+    shmBytes: undefined,
+    sysctls: {},
+    annotations: {
+      [annotationKeys.sandbox]: sandbox.containerId,
+      [annotationKeys.streak]: String(input.next.streak),
+      [annotationKeys.graceMs]: String(graceMsOf(pod)),
+    },
+  }
+  return { spec, skipped }
+}
+
+function identity({ pod, container, role, next }: ContainerInput): ContainerSpec['identity'] {
+  return {
+    podUid: uidOf(pod),
+    podNamespace: namespaceOf(pod),
+    podName: nameOf(pod),
+    role,
+    container: container.name,
+    attempt: next.attempt,
+    specHash: specHash(container),
+  }
+}
+
+/** Volumes first; a file of ours gives way where the pod mounts something of its own at the same place. */
+function mounts({ container, volumeMounts, files, terminationLog }: ContainerInput): readonly Mount[] {
+  const target = container.terminationMessagePath ?? defaultTerminationMessagePath
+  const ours = [...files, ...(terminationLog === undefined ? [] : [{ source: terminationLog, target, readOnly: false }])]
+  const taken = new Set(volumeMounts.map((mount) => mount.target))
+  return [...volumeMounts, ...ours.filter((mount) => !taken.has(mount.target))]
+}

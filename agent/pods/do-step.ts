@@ -1,0 +1,161 @@
+import { unreachable } from '../../lib/assert.ts'
+import { forEachLimit } from '../../lib/async.ts'
+import type { ContainerState } from '../runtime/runtime.ts'
+import { messageOf, type PodContext } from './context.ts'
+import { fetchImage, type PullSlots } from './fetch-image.ts'
+import { runPostStart } from './hooks.ts'
+import { makeContainer, startContainer } from './make-container.ts'
+import type { Pod } from './pod-types.ts'
+import type { Step, StopTarget } from './step.ts'
+import { stopContainer } from './stop-container.ts'
+
+const sandboxDeadlineMs = 90_000
+const volumesDeadlineMs = 120_000
+const removeDeadlineMs = 60_000
+const removesAtOnce = 4
+
+export interface StepFacts {
+  readonly pod: Pod | undefined
+  readonly states: readonly ContainerState[]
+  readonly slots: PullSlots
+}
+
+type Action = Exclude<Step, { readonly do: 'wait' | 'done' }>
+
+/** Carries out one step. What fails is noted as a wait of the thing that failed, so others of the pod go on. */
+export async function doStep(context: PodContext, step: Action, facts: StepFacts, signal: AbortSignal): Promise<void> {
+  const { pod, states } = facts
+  switch (step.do) {
+    case 'stop':
+      for (const target of step.targets) beginStop(context, target, signal)
+      return
+    case 'remove':
+      return await attempt(context, 'remove', signal, () => remove(context, step.ids, signal))
+    case 'removeSandbox':
+      return await attempt(context, 'remove', signal, () => removeSandbox(context, states, signal))
+    case 'cleanUp':
+      return await attempt(context, 'remove', signal, () => cleanUp(context, signal))
+    default:
+      if (pod !== undefined) await doForPod(context, step, { ...facts, pod }, signal)
+  }
+}
+
+type PodAction = Exclude<Action, { readonly do: 'stop' | 'remove' | 'removeSandbox' | 'cleanUp' }>
+
+async function doForPod(
+  context: PodContext,
+  step: PodAction,
+  { pod, states, slots }: StepFacts & { readonly pod: Pod },
+  signal: AbortSignal,
+): Promise<void> {
+  switch (step.do) {
+    case 'ensureSandbox':
+      return await ensureSandbox(context, pod, states, signal)
+    case 'prepareVolumes':
+      return await prepareVolumes(context, pod, signal)
+    case 'fetchImage': {
+      const { container } = step
+      const activity = { kind: 'image', image: container.image ?? '', attempt: step.attempt } as const
+      const work = (inner: AbortSignal): Promise<void> => fetchImage(context, { container, attempt: step.attempt, slots }, inner)
+      context.activities.begin(container.name, activity, signal, work)
+      return
+    }
+    case 'create':
+      return await makeContainer(context, pod, step, signal)
+    case 'start':
+      return await startContainer(context, step.id, step.container, signal)
+    case 'postStart': {
+      const work = (inner: AbortSignal): Promise<void> => runPostStart(context, step, inner)
+      context.activities.begin(step.container.name, { kind: 'postStart', id: step.id }, signal, work)
+      return
+    }
+    default:
+      unreachable(step)
+  }
+}
+
+function beginStop(context: PodContext, target: StopTarget, signal: AbortSignal): void {
+  const isRepeated = context.memory.activities.get(target.container)?.kind === 'stop'
+  if (!isRepeated) context.event('Normal', 'Killing', target.message, target.container)
+  const endsMs = context.deps.clock.monotonicMs() + target.graceMs
+  const work = (inner: AbortSignal): Promise<void> => stopContainer(context, target, inner)
+  context.activities.begin(target.container, { kind: 'stop', id: target.id, endsMs }, signal, work)
+}
+
+async function ensureSandbox(
+  context: PodContext,
+  pod: Pod,
+  states: readonly ContainerState[],
+  signal: AbortSignal,
+): Promise<void> {
+  const { deps, memory, backoffs, uid } = context
+  const hadOne = states.some(({ identity }) => identity.role === 'sandbox')
+  const wasRunning = states.some(({ identity, status }) => identity.role === 'sandbox' && status === 'running')
+  if (hadOne && !wasRunning) context.event('Normal', 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.')
+  try {
+    memory.sandbox = await context.deadline(sandboxDeadlineMs, 'sandbox', signal, (inner) =>
+      deps.sandboxes.ensure(pod, states, { signal: inner }),
+    )
+    memory.sandboxRemoved = false
+    context.clear('sandbox')
+    if (wasRunning) return
+    // One that dies at once must not be made again and again at full speed.
+    const untilMs = deps.clock.monotonicMs() + backoffs.sandbox.next(uid)
+    memory.waits.set('sandbox', { reason: 'SandboxChanged', message: '', untilMs })
+  } catch (err) {
+    signal.throwIfAborted()
+    const message = `Failed to create pod sandbox: ${messageOf(err)}`
+    context.event('Warning', 'FailedCreatePodSandBox', message)
+    context.wait('sandbox', 'FailedCreatePodSandBox', message)
+  }
+}
+
+async function prepareVolumes(context: PodContext, pod: Pod, signal: AbortSignal): Promise<void> {
+  const { deps, memory } = context
+  try {
+    memory.volumePaths = await context.deadline(volumesDeadlineMs, 'volumes', signal, (inner) =>
+      deps.volumes.prepare(pod, deps.desired, { signal: inner }),
+    )
+    memory.volumesCleaned = false
+    context.clear('volumes')
+  } catch (err) {
+    signal.throwIfAborted()
+    context.event('Warning', 'FailedMount', messageOf(err))
+    context.wait('volumes', 'FailedMount', messageOf(err))
+  }
+}
+
+async function remove(context: PodContext, ids: readonly string[], signal: AbortSignal): Promise<void> {
+  const { runtime } = context.deps
+  await forEachLimit(ids, removesAtOnce, (id) =>
+    context.deadline(removeDeadlineMs, 'remove', signal, (inner) => runtime.remove(id, { signal: inner })),
+  )
+}
+
+async function removeSandbox(context: PodContext, states: readonly ContainerState[], signal: AbortSignal): Promise<void> {
+  const { deps, memory, uid } = context
+  await context.deadline(removeDeadlineMs, 'remove sandbox', signal, (inner) =>
+    deps.sandboxes.remove(uid, states, { signal: inner }),
+  )
+  memory.sandbox = undefined
+  memory.sandboxRemoved = true
+}
+
+async function cleanUp(context: PodContext, signal: AbortSignal): Promise<void> {
+  const { deps, memory, uid } = context
+  await context.deadline(volumesDeadlineMs, 'clean up', signal, (inner) => deps.volumes.cleanUp(uid, { signal: inner }))
+  memory.volumePaths = undefined
+  memory.volumesCleaned = true
+}
+
+async function attempt(context: PodContext, key: string, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+    context.clear(key)
+  } catch (err) {
+    signal.throwIfAborted()
+    context.deps.log.warn('a step of a pod failed', { podUid: context.uid, step: key, err })
+    context.event('Warning', 'FailedKillPod', `error removing what is left of the pod: ${messageOf(err)}`)
+    context.wait(key, 'FailedKillPod', messageOf(err))
+  }
+}

@@ -1,0 +1,93 @@
+import { Bell, isAbort } from '../../lib/async.ts'
+import type { Clock } from '../../lib/clock.ts'
+
+export interface KeyedLanesOptions {
+  readonly lanes: number
+  readonly clock: Clock
+  /** Works on a key; gives when to do so again (monotonic), if at all. Never called for one key twice at a time. */
+  work(key: string, signal: AbortSignal): Promise<number | undefined>
+  /** Called when `work` threw; gives the delay before it is called again. */
+  failed(key: string, err: unknown): number
+}
+
+/** A queue of keys worked by a fixed number of lanes. A key that is added while it is worked on is worked on again. */
+export class KeyedLanes {
+  readonly #options: KeyedLanesOptions
+  readonly #waiting = new Set<string>()
+  readonly #inWork = new Set<string>()
+  readonly #again = new Set<string>()
+  readonly #timers = new Map<string, Disposable>()
+  readonly #bells: readonly Bell[]
+
+  constructor(options: KeyedLanesOptions) {
+    this.#options = options
+    this.#bells = Array.from({ length: options.lanes }, () => new Bell())
+  }
+
+  get size(): number {
+    return this.#waiting.size + this.#inWork.size
+  }
+
+  add(key: string): void {
+    this.#timers.get(key)?.[Symbol.dispose]()
+    this.#timers.delete(key)
+    if (this.#inWork.has(key)) this.#again.add(key)
+    else this.#waiting.add(key)
+    for (const bell of this.#bells) bell.ring()
+  }
+
+  /** No more timer for this key. */
+  forget(key: string): void {
+    this.#timers.get(key)?.[Symbol.dispose]()
+    this.#timers.delete(key)
+    this.#waiting.delete(key)
+    this.#again.delete(key)
+  }
+
+  /** Works until aborted; resolves when all lanes have ended. */
+  async run(signal: AbortSignal): Promise<void> {
+    await Promise.all(this.#bells.map((bell) => this.#lane(bell, signal)))
+    for (const timer of this.#timers.values()) timer[Symbol.dispose]()
+    this.#timers.clear()
+  }
+
+  async #lane(bell: Bell, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const key = this.#take()
+      if (key !== undefined) await this.#workOn(key, signal)
+      else await bell.wait({ signal }).catch(() => undefined) // Aborted: the loop ends.
+    }
+  }
+
+  #take(): string | undefined {
+    for (const key of this.#waiting) {
+      this.#waiting.delete(key)
+      return key
+    }
+    return undefined
+  }
+
+  async #workOn(key: string, signal: AbortSignal): Promise<void> {
+    const { clock, work, failed } = this.#options
+    this.#inWork.add(key)
+    let untilMs: number | undefined
+    try {
+      untilMs = await work(key, signal)
+    } catch (err) {
+      if (!isAbort(err, signal)) untilMs = clock.monotonicMs() + failed(key, err)
+    } finally {
+      this.#inWork.delete(key)
+    }
+    if (signal.aborted) return
+    if (this.#again.delete(key)) this.add(key)
+    else if (untilMs !== undefined) this.#later(key, untilMs - clock.monotonicMs())
+  }
+
+  #later(key: string, delayMs: number): void {
+    this.#timers.get(key)?.[Symbol.dispose]()
+    this.#timers.set(
+      key,
+      this.#options.clock.after(Math.max(0, delayMs), () => this.add(key)),
+    )
+  }
+}

@@ -1,0 +1,101 @@
+import { type Mount, RuntimeError } from '../runtime/runtime.ts'
+import { containerSpec } from './container-spec.ts'
+import { messageOf, type PodContext } from './context.ts'
+import { ConfigError } from './env.ts'
+import { type Container, type Pod, restartPolicyOf } from './pod-types.ts'
+import type { Step } from './step.ts'
+
+const callDeadlineMs = 120_000
+
+type CreateStep = Extract<Step, { readonly do: 'create' }>
+
+/** Makes the container and starts it. What stands in the way is noted with the reason that Kubernetes gives. */
+export async function makeContainer(context: PodContext, pod: Pod, step: CreateStep, signal: AbortSignal): Promise<void> {
+  const { container } = step
+  let id: string
+  try {
+    id = await create(context, pod, step, signal)
+  } catch (err) {
+    signal.throwIfAborted()
+    createFailed(context, container, err)
+    return
+  }
+  context.event('Normal', 'Created', `Created container: ${container.name}`, container.name)
+  await startContainer(context, id, container, signal)
+}
+
+async function create(context: PodContext, pod: Pod, step: CreateStep, signal: AbortSignal): Promise<string> {
+  const { deps, memory } = context
+  const { container, attempt, role, streak } = step
+  const { sandbox } = memory
+  const image = memory.images.get(container.name)
+  if (sandbox === undefined || image === undefined) throw new Error('sandbox and image must be there before a container is made')
+  return await context.deadline(callDeadlineMs, 'create', signal, async (inner) => {
+    const opts = { signal: inner }
+    const folder = await deps.volumes.filesFolder(context.uid, opts)
+    const { spec, skipped } = containerSpec({
+      pod,
+      container,
+      role,
+      next: { attempt, streak },
+      sandbox,
+      configs: deps.desired,
+      image: image.info,
+      node: deps.node,
+      serviceEnv: pod.spec.enableServiceLinks === false ? {} : (deps.serviceEnv?.() ?? {}),
+      volumeMounts: await volumeMounts(context, container, inner),
+      files: await deps.podFiles(pod, sandbox.ip, folder),
+      terminationLog: await deps.volumes.terminationLog(context.uid, container.name, attempt, opts),
+    })
+    for (const { source, keys } of skipped) {
+      const message = `Keys [${keys.join(', ')}] from the EnvFrom ${source} were skipped since they are considered invalid environment variable names.`
+      context.event('Warning', 'InvalidEnvironmentVariableNames', message, container.name)
+    }
+    return await deps.runtime.create(spec, opts)
+  })
+}
+
+async function volumeMounts(context: PodContext, container: Container, signal: AbortSignal): Promise<readonly Mount[]> {
+  const mounts: Mount[] = []
+  for (const [index, mount] of (container.volumeMounts ?? []).entries()) {
+    const volumePath = context.memory.volumePaths?.get(mount.name)
+    if (volumePath === undefined)
+      throw new ConfigError(`volume "${mount.name}" of the mount at ${mount.mountPath} is not defined`)
+    const place = { podUid: context.uid, container: container.name, index }
+    const { subPath = '' } = mount
+    const source = subPath === '' ? volumePath : await context.deps.volumes.subPath(place, volumePath, subPath, { signal })
+    mounts.push({ source, target: mount.mountPath, readOnly: mount.readOnly === true })
+  }
+  return mounts
+}
+
+function createFailed(context: PodContext, { name }: Container, err: unknown): void {
+  if (err instanceof RuntimeError && err.code === 'ImageNotFound') {
+    context.memory.images.delete(name) // It was taken away meanwhile: fetched again by its pull policy.
+    context.wait(`container/${name}`, 'CreateContainerError', err.message)
+    return
+  }
+  const reason = err instanceof ConfigError ? err.reason : 'CreateContainerError'
+  context.event('Warning', 'Failed', `Error: ${messageOf(err)}`, name)
+  context.wait(`container/${name}`, reason, messageOf(err))
+}
+
+export async function startContainer(context: PodContext, id: string, container: Container, signal: AbortSignal): Promise<void> {
+  const { name } = container
+  try {
+    if (container.lifecycle?.postStart !== undefined) context.memory.postStart.set(id, 'pending')
+    await context.deadline(callDeadlineMs, 'start', signal, (inner) => context.deps.runtime.start(id, { signal: inner }))
+  } catch (err) {
+    signal.throwIfAborted()
+    const message = `failed to start container "${name}": ${messageOf(err)}`
+    context.event('Warning', 'Failed', `Error: ${message}`, name)
+    // Where it is not to run again the engine's own words stand in its status: a wait would only hide them.
+    const isFinal = err instanceof RuntimeError && err.code === 'CannotRun' && context.pod !== undefined
+    if (!isFinal || (context.pod !== undefined && restartPolicyOf(context.pod) !== 'Never'))
+      context.wait(`container/${name}`, 'RunContainerError', message)
+    return
+  }
+  context.event('Normal', 'Started', `Started container ${name}`, name)
+  context.clear(`container/${name}`)
+  context.clear(`image/${name}`)
+}

@@ -1,0 +1,29 @@
+import type { ProbeTarget } from './deps.ts'
+import { type Container, namedPorts } from './pod-types.ts'
+import { liveSandbox, newestOf, type PodView } from './view.ts'
+
+/** The pod's running app containers, as the probes need to know them. */
+export function probeTargets(view: PodView, wallMs: number): readonly ProbeTarget[] {
+  const podIp = (liveSandbox(view) ?? view.memory.sandbox)?.ip ?? ''
+  const targets: ProbeTarget[] = []
+  for (const container of view.pod.spec.containers) {
+    const state = newestOf(view.seen, container.name)?.state
+    if (state?.status !== 'running' || podIp === '') continue
+    targets.push({
+      containerId: state.id,
+      container: container.name,
+      podIp,
+      probes: probesOf(container),
+      ports: namedPorts(container),
+      ranMs: state.startedMs === undefined ? 0 : Math.max(0, wallMs - state.startedMs),
+      isStopping: view.memory.stop !== undefined || view.memory.activities.get(container.name)?.kind === 'stop',
+    })
+  }
+  return targets
+}
+
+const probesOf = ({ startupProbe, livenessProbe, readinessProbe }: Container): ProbeTarget['probes'] => ({
+  ...(startupProbe === undefined ? {} : { startup: startupProbe }),
+  ...(livenessProbe === undefined ? {} : { liveness: livenessProbe }),
+  ...(readinessProbe === undefined ? {} : { readiness: readinessProbe }),
+})

@@ -1,0 +1,29 @@
+import type { ContainerRole } from '../runtime/runtime.ts'
+import type { Container } from './pod-types.ts'
+import type { NextAttempt } from './restart.ts'
+
+/** One container to stop. */
+export interface StopTarget {
+  readonly id: string
+  readonly container: string
+  /** Time for the preStop hook and the process together. */
+  readonly graceMs: number
+  readonly message: string
+}
+
+/** The one thing to do next. All are idempotent; the worker looks again after each. */
+export type Step =
+  | { readonly do: 'ensureSandbox' }
+  | { readonly do: 'prepareVolumes' }
+  | { readonly do: 'fetchImage'; readonly container: Container; readonly attempt: number }
+  | ({ readonly do: 'create'; readonly container: Container; readonly role: ContainerRole } & NextAttempt)
+  | { readonly do: 'start'; readonly id: string; readonly container: Container }
+  | { readonly do: 'postStart'; readonly id: string; readonly container: Container }
+  | { readonly do: 'stop'; readonly targets: readonly StopTarget[] }
+  | { readonly do: 'remove'; readonly ids: readonly string[] }
+  | { readonly do: 'removeSandbox' }
+  | { readonly do: 'cleanUp' }
+  /** Nothing of the pod is left on this node. */
+  | { readonly do: 'done' }
+  /** Something will ring; at the latest look again at `untilMs` (monotonic). */
+  | { readonly do: 'wait'; readonly untilMs: number | undefined }
