@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { prepareImage } from './example-image.ts'
 import { createMachine, eventually, type Machine, ok, root } from './machine.ts'
 
 let m: Machine
@@ -15,11 +16,6 @@ afterAll(async () => {
 
 const k = async (...args: readonly string[]) => ok(await m.kubectl(...args))
 const manifest = join(root, 'manifests/hello.yaml')
-
-async function prepareImage(machine: Machine): Promise<void> {
-  const code = `import('${join(root, 'deploy/image.ts')}').then((image) => image.makeHelloImage(() => undefined))`
-  ok(await machine.run(process.execPath, ['--input-type=module', '-e', code]))
-}
 
 test('apply creates, changes and leaves alone', async () => {
   const created = await k('apply', '-f', manifest)
