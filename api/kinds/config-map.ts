@@ -1,6 +1,8 @@
 import { invalid } from '../meta/status.ts'
 import { ageColumn, nameColumn } from './columns.ts'
+import { base64Size, checkData, checkDataSize, checkImmutable, textSize } from './config-data.ts'
 import { defineKind, type ObjectOf } from './define.ts'
+import { checkMeta, type Wrong } from './rules.ts'
 import { bool, bytes, mapOf, opt, stringMap } from './schema.ts'
 
 export const ConfigMap = defineKind({
@@ -24,10 +26,19 @@ export const ConfigMap = defineKind({
     ageColumn,
   ],
   strategy: {
-    validate: (cm) =>
-      Object.keys({ ...cm.data, ...cm.binaryData })
-        .filter((key) => !/^[-._a-zA-Z0-9]{1,253}$/.test(key) || key === '.' || key === '..')
-        .map((key) => invalid(`data[${key}]`, key, 'a key must consist of alphanumeric characters, "-", "_" or "."')),
+    hasGeneration: false,
+    validate: (cm) => [...checkMeta(cm), ...checkConfigMap(cm)],
+    validateUpdate: (cm, old) => [...checkImmutable(cm, old, ['data', 'binaryData'])],
   },
 })
 export type ConfigMap = ObjectOf<typeof ConfigMap>
+
+function* checkConfigMap({ data = {}, binaryData = {} }: ConfigMap): Wrong {
+  yield* checkData('data', data)
+  yield* checkData('binaryData', binaryData)
+  for (const key of Object.keys(binaryData)) {
+    if (Object.hasOwn(data, key)) yield invalid(`data[${key}]`, key, 'duplicate of key present in binaryData')
+  }
+  const size = textSize(data) + base64Size(binaryData)
+  yield* checkDataSize('', size)
+}

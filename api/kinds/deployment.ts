@@ -1,9 +1,13 @@
 import type { DeepReadonly } from '../meta/object-meta.ts'
+import { invalid } from '../meta/status.ts'
 import { ageColumn, nameColumn } from './columns.ts'
 import { defineKind, type ObjectOf } from './define.ts'
+import { defaultTemplate } from './pod-spec/defaults.ts'
 import { podTemplateSpecSchema } from './pod-spec/pod-spec.ts'
+import { checkMeta, checkMin, checkUnchanged, type Wrong, withStatus } from './rules.ts'
 import { bool, int32, int64, intOrString, mapList, message, oneOf, opt, req, type Static, str, time } from './schema.ts'
 import { conditionStatusSchema, labelSelectorSchema } from './shared.ts'
+import { checkRollout, checkWorkload, scaleOf, workloadWideColumns } from './workload.ts'
 
 const apps = 'io.k8s.api.apps.v1'
 const ptr = { pointer: true } as const
@@ -79,5 +83,49 @@ export const Deployment = defineKind({
     spec: req(deploymentSpecSchema, 'How many pods of which form there are to be.', { tag: 2 }),
     status: opt(deploymentStatusSchema, 'What is known about the Deployment.', { tag: 3 }),
   },
-})({ columns: [nameColumn, ageColumn] })
+})({
+  columns: [
+    nameColumn,
+    {
+      name: 'Ready',
+      doc: 'Pods that are ready, of those wanted.',
+      cell: (d) => `${d.status?.readyReplicas ?? 0}/${d.spec.replicas ?? 1}`,
+    },
+    { name: 'Up-to-date', type: 'integer', doc: 'Pods of the newest template.', cell: (d) => d.status?.updatedReplicas ?? 0 },
+    { name: 'Available', type: 'integer', doc: 'Pods that users can reach.', cell: (d) => d.status?.availableReplicas ?? 0 },
+    ageColumn,
+    ...workloadWideColumns,
+  ],
+  strategy: {
+    default: (deployment) => {
+      const { spec } = deployment
+      return {
+        ...deployment,
+        spec: { ...spec, strategy: defaultStrategy(spec.strategy), template: defaultTemplate(spec.template) },
+      }
+    },
+    prepareForCreate: (deployment) => withStatus(deployment, undefined),
+    prepareForUpdate: (deployment, old) => withStatus(deployment, old.status),
+    validate: (deployment) => [...checkMeta(deployment), ...checkWorkload(deployment), ...checkDeploymentSpec(deployment.spec)],
+    validateUpdate: (deployment, old) => [...checkUnchanged('spec.selector', deployment.spec.selector, old.spec.selector)],
+    scale: scaleOf(),
+  },
+})
 export type Deployment = ObjectOf<typeof Deployment>
+
+function defaultStrategy(strategy: DeploymentStrategy = {}): DeploymentStrategy {
+  const { type = 'RollingUpdate', rollingUpdate } = strategy
+  if (type !== 'RollingUpdate') return { ...strategy, type }
+  return { type, rollingUpdate: { maxUnavailable: '25%', maxSurge: '25%', ...rollingUpdate } }
+}
+
+function* checkDeploymentSpec(spec: DeploymentSpec): Wrong {
+  yield* checkRollout('spec.strategy', spec.strategy ?? {})
+  yield* checkMin('spec.revisionHistoryLimit', spec.revisionHistoryLimit, 0)
+  const { progressDeadlineSeconds, minReadySeconds = 0 } = spec
+  if (progressDeadlineSeconds === undefined) return
+  yield* checkMin('spec.progressDeadlineSeconds', progressDeadlineSeconds, 0)
+  if (progressDeadlineSeconds <= minReadySeconds) {
+    yield invalid('spec.progressDeadlineSeconds', progressDeadlineSeconds, 'must be greater than minReadySeconds')
+  }
+}

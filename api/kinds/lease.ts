@@ -1,5 +1,6 @@
 import { ageColumn, nameColumn } from './columns.ts'
 import { defineKind, type ObjectOf } from './define.ts'
+import { checkMeta, checkMin } from './rules.ts'
 import { int32, message, microTime, opt, str } from './schema.ts'
 
 const group = 'io.k8s.api.coordination.v1'
@@ -28,5 +29,15 @@ export const Lease = defineKind({
       { tag: 2 },
     ),
   },
-})({ columns: [nameColumn, ageColumn] })
+})({
+  columns: [nameColumn, { name: 'Holder', doc: 'Who holds it.', cell: (lease) => lease.spec?.holderIdentity ?? '' }, ageColumn],
+  strategy: {
+    hasGeneration: false,
+    validate: (lease) => [
+      ...checkMeta(lease),
+      ...checkMin('spec.leaseDurationSeconds', lease.spec?.leaseDurationSeconds, 1),
+      ...checkMin('spec.leaseTransitions', lease.spec?.leaseTransitions, 0),
+    ],
+  },
+})
 export type Lease = ObjectOf<typeof Lease>

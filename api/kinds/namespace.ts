@@ -1,5 +1,7 @@
+import { wrongLabel } from '../meta/names.ts'
 import { ageColumn, nameColumn } from './columns.ts'
 import { defineKind, type ObjectOf } from './define.ts'
+import { checkMeta, withStatus } from './rules.ts'
 import { atomicList, mapList, message, oneOf, opt, req, str, time } from './schema.ts'
 import { conditionStatusSchema } from './shared.ts'
 
@@ -12,6 +14,9 @@ const namespaceConditionSchema = message(`${core}.NamespaceCondition`, 'One aspe
   reason: opt(str(), 'Why it last changed, as one CamelCase word.', { tag: 5 }),
   message: opt(str(), 'Why it last changed, for people.', { tag: 6 }),
 })
+
+const nameLabel = 'kubernetes.io/metadata.name'
+const unique = (texts: readonly string[]): string[] => [...new Set(texts)]
 
 export const Namespace = defineKind({
   group: '',
@@ -40,5 +45,22 @@ export const Namespace = defineKind({
       { tag: 3 },
     ),
   },
-})({ columns: [nameColumn, ageColumn] })
+})({
+  columns: [nameColumn, { name: 'Status', doc: 'Whether it is being deleted.', cell: (ns) => ns.status?.phase ?? '' }, ageColumn],
+  strategy: {
+    hasGeneration: false,
+    // Selectors over namespaces can name one by this label.
+    default: (ns) => {
+      const { metadata } = ns
+      if (metadata.name === undefined || metadata.name === '') return ns
+      return { ...ns, metadata: { ...metadata, labels: { ...metadata.labels, [nameLabel]: metadata.name } } }
+    },
+    prepareForCreate: (ns) =>
+      withStatus({ ...ns, spec: { finalizers: unique([...(ns.spec?.finalizers ?? []), 'kubernetes']) } }, { phase: 'Active' }),
+    // Finalizers are removed through the subresource `finalize` only.
+    prepareForUpdate: (ns, old) => withStatus(old.spec === undefined ? ns : { ...ns, spec: old.spec }, old.status),
+    validate: (ns) => [...checkMeta(ns, wrongLabel)],
+    selectableFields: { 'status.phase': (ns) => ns.status?.phase ?? '' },
+  },
+})
 export type Namespace = ObjectOf<typeof Namespace>

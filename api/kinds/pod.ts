@@ -1,7 +1,8 @@
-import { ageColumn, nameColumn } from './columns.ts'
 import { defineKind, type ObjectOf } from './define.ts'
+import { podColumns } from './pod-columns.ts'
 import { podSpecSchema } from './pod-spec/pod-spec.ts'
 import { podStatusSchema } from './pod-status.ts'
+import { podStrategy } from './pod-strategy.ts'
 import { opt, req } from './schema.ts'
 
 export const Pod = defineKind({
@@ -19,5 +20,5 @@ export const Pod = defineKind({
     spec: req(podSpecSchema, 'What the pod is to be.', { tag: 2 }),
     status: opt(podStatusSchema, 'What is known about the pod.', { tag: 3 }),
   },
-})({ columns: [nameColumn, ageColumn] })
+})({ columns: podColumns, strategy: podStrategy })
 export type Pod = ObjectOf<typeof Pod>

@@ -1,9 +1,12 @@
 import type { DeepReadonly } from '../meta/object-meta.ts'
 import { ageColumn, nameColumn } from './columns.ts'
 import { defineKind, type ObjectOf } from './define.ts'
+import { defaultTemplate } from './pod-spec/defaults.ts'
 import { podTemplateSpecSchema } from './pod-spec/pod-spec.ts'
+import { checkMeta, checkUnchanged, withStatus } from './rules.ts'
 import { int32, int64, mapList, message, opt, req, type Static, str, time } from './schema.ts'
 import { conditionStatusSchema, labelSelectorSchema } from './shared.ts'
+import { checkWorkload, scaleOf, workloadWideColumns } from './workload.ts'
 
 const apps = 'io.k8s.api.apps.v1'
 
@@ -50,5 +53,23 @@ export const ReplicaSet = defineKind({
     spec: req(replicaSetSpecSchema, 'How many pods of which form there are to be.', { tag: 2 }),
     status: opt(replicaSetStatusSchema, 'What is known about the ReplicaSet.', { tag: 3 }),
   },
-})({ columns: [nameColumn, ageColumn] })
+})({
+  columns: [
+    nameColumn,
+    { name: 'Desired', type: 'integer', doc: 'Pods that are wanted.', cell: (rs) => rs.spec.replicas ?? 1 },
+    { name: 'Current', type: 'integer', doc: 'Pods there are.', cell: (rs) => rs.status?.replicas ?? 0 },
+    { name: 'Ready', type: 'integer', doc: 'Pods that are ready.', cell: (rs) => rs.status?.readyReplicas ?? 0 },
+    ageColumn,
+    ...workloadWideColumns,
+  ],
+  strategy: {
+    default: (rs) => ({ ...rs, spec: { ...rs.spec, template: defaultTemplate(rs.spec.template) } }),
+    prepareForCreate: (rs) => withStatus(rs, { replicas: 0 }),
+    prepareForUpdate: (rs, old) => withStatus(rs, old.status),
+    validate: (rs) => [...checkMeta(rs), ...checkWorkload(rs)],
+    validateUpdate: (rs, old) => [...checkUnchanged('spec.selector', rs.spec.selector, old.spec.selector)],
+    selectableFields: { 'status.replicas': (rs) => String(rs.status?.replicas ?? 0) },
+    scale: scaleOf(),
+  },
+})
 export type ReplicaSet = ObjectOf<typeof ReplicaSet>

@@ -1,5 +1,6 @@
 import { ageColumn, nameColumn } from './columns.ts'
 import { defineKind, type ObjectOf } from './define.ts'
+import { checkMeta } from './rules.ts'
 import { atomicList, bool, mapList, opt } from './schema.ts'
 import { localObjectReferenceSchema, objectReferenceSchema } from './shared.ts'
 
@@ -19,5 +20,8 @@ export const ServiceAccount = defineKind({
     }),
     automountServiceAccountToken: opt(bool(), 'Whether pods of the account get a token.', { tag: 4, pointer: true }),
   },
-})({ columns: [nameColumn, ageColumn] })
+})({
+  columns: [nameColumn, { name: 'Secrets', type: 'integer', cell: (account) => account.secrets?.length ?? 0 }, ageColumn],
+  strategy: { hasGeneration: false, validate: (account) => [...checkMeta(account)] },
+})
 export type ServiceAccount = ObjectOf<typeof ServiceAccount>
