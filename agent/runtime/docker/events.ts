@@ -1,0 +1,136 @@
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
+import { type AbortOptions, Bell, isAbort, sleep } from '../../../lib/async.ts'
+import type { Clock } from '../../../lib/clock.ts'
+import type { Log } from '../../../lib/log.ts'
+import type { ContainerEvent } from '../runtime.ts'
+import type { Engine } from './engine.ts'
+import { ownerLabel, podUidLabel } from './labels.ts'
+import { number, text } from './read.ts'
+
+export interface EventsOptions {
+  readonly engine: Engine
+  readonly clock: Clock
+  readonly log: Log
+  readonly owner: string
+  /** Called with the id of a container in which the kernel killed a process for want of memory. */
+  readonly onOutOfMemory: (containerId: string) => void
+}
+
+const openMs = 15_000
+const firstRetryMs = 100
+const maxRetryMs = 2_000
+/** Unread changes of more containers than this become a gap. */
+const maxUnread = 4_096
+/** The engine sends its headers before it subscribes: what happens in between is asked for by its time. */
+const overlapMs = 2_000
+const actions = ['create', 'start', 'die', 'oom', 'destroy', 'pause', 'unpause', 'rename']
+
+/**
+ * What changed, until aborted. Each connection starts with a gap, because the engine forgets what happened while
+ * nobody listened, and what happened while it was away it never knew. A slow reader gets one event per container, or a
+ * gap, never a backlog.
+ */
+export async function* containerEvents(
+  options: EventsOptions,
+  { signal }: AbortOptions,
+): AsyncGenerator<ContainerEvent, void, void> {
+  const inbox = new Inbox()
+  const reading = new AbortController()
+  const stop = (): void => reading.abort(signal.reason)
+  signal.addEventListener('abort', stop, { once: true })
+  const pump = keepReading(options, inbox, reading.signal)
+  try {
+    signal.throwIfAborted()
+    for (;;) {
+      for (const event of inbox.take()) yield event
+      await inbox.bell.wait({ signal })
+    }
+  } finally {
+    signal.removeEventListener('abort', stop)
+    reading.abort(new Error('nobody reads the events any more'))
+    await pump
+  }
+}
+
+/** Unread events: the newest per container. */
+class Inbox {
+  readonly bell = new Bell()
+  #isGap = false
+  readonly #unread = new Map<string, ContainerEvent>()
+
+  gap(): void {
+    this.#unread.clear()
+    this.#isGap = true
+    this.bell.ring()
+  }
+
+  changed(podUid: string, containerId: string): void {
+    if (this.#unread.size >= maxUnread) this.gap()
+    else this.#unread.set(containerId, { type: 'changed', podUid, containerId })
+    this.bell.ring()
+  }
+
+  take(): readonly ContainerEvent[] {
+    const events: ContainerEvent[] = this.#isGap ? [{ type: 'gap' }] : []
+    events.push(...this.#unread.values())
+    this.#isGap = false
+    this.#unread.clear()
+    return events
+  }
+}
+
+async function keepReading(options: EventsOptions, inbox: Inbox, signal: AbortSignal): Promise<void> {
+  let retryMs = firstRetryMs
+  while (!signal.aborted) {
+    try {
+      const since = Math.floor((options.clock.now() - overlapMs) / 1000)
+      const filters = JSON.stringify({ type: ['container'], event: actions, label: [`${ownerLabel}=${options.owner}`] })
+      const what = 'watch container events'
+      const stream = await options.engine.open({ what, ms: openMs, signal }, '/events', { since: String(since), filters })
+      retryMs = firstRetryMs
+      inbox.gap()
+      await readEvents(stream, options, inbox)
+      options.log.info('the engine ended its events')
+    } catch (err) {
+      if (isAbort(err, signal) || signal.aborted) return
+      options.log.warn('container events are away', { err })
+    }
+    await sleep(options.clock, retryMs, signal).catch(() => undefined) // Aborted: the loop ends.
+    retryMs = Math.min(retryMs * 2, maxRetryMs)
+  }
+}
+
+async function readEvents(stream: Readable, options: EventsOptions, inbox: Inbox): Promise<void> {
+  // readline waits for ever when its input fails, so the failure has to close it.
+  const lines = createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY })
+  stream.once('error', () => lines.close())
+  stream.once('close', () => lines.close())
+  for await (const line of lines) {
+    const event = parseEvent(line)
+    if (event === undefined) continue
+    if (event.action === 'oom') options.onOutOfMemory(event.containerId)
+    inbox.changed(event.podUid, event.containerId)
+  }
+}
+
+interface EngineEvent {
+  readonly action: string
+  readonly containerId: string
+  readonly podUid: string
+  readonly timeMs: number
+}
+
+/** Undefined for a line that is no event of a container of Skiff's. */
+export function parseEvent(line: string): EngineEvent | undefined {
+  let raw: unknown
+  try {
+    raw = JSON.parse(line)
+  } catch {
+    return undefined // A line cut off by the end of the engine; the next connection starts with a gap.
+  }
+  const containerId = text(raw, 'Actor', 'ID')
+  const podUid = text(raw, 'Actor', 'Attributes', podUidLabel)
+  if (containerId === '' || podUid === '') return undefined
+  return { action: text(raw, 'Action'), containerId, podUid, timeMs: (number(raw, 'time') ?? 0) * 1000 }
+}

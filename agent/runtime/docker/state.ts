@@ -1,0 +1,44 @@
+import { parseTime } from '../../../lib/clock.ts'
+import type { ContainerState } from '../runtime.ts'
+import { runcWords } from './errors.ts'
+import { annotationsOf, identityOf } from './labels.ts'
+import { isTrue, number, text, textMap } from './read.ts'
+
+/** What an inspect says, in our words. Undefined when it is no container of Skiff's. */
+export function containerState(inspect: unknown, wasOutOfMemory: (id: string) => boolean): ContainerState | undefined {
+  const labels = textMap(inspect, 'Config', 'Labels')
+  const identity = identityOf(labels)
+  const id = text(inspect, 'Id')
+  if (identity === undefined || id === '') return undefined
+  const status = statusOf(text(inspect, 'State', 'Status'))
+  const error = text(inspect, 'State', 'Error')
+  const pid = number(inspect, 'State', 'Pid')
+  const hasEnded = status === 'exited' || (status === 'created' && error !== '')
+  return {
+    id,
+    identity,
+    status,
+    image: text(inspect, 'Config', 'Image'),
+    imageId: text(inspect, 'Image'),
+    createdMs: parseTime(text(inspect, 'Created')) ?? 0,
+    startedMs: timeOf(text(inspect, 'State', 'StartedAt')),
+    finishedMs: status === 'running' ? undefined : timeOf(text(inspect, 'State', 'FinishedAt')),
+    exitCode: hasEnded ? (number(inspect, 'State', 'ExitCode') ?? -1) : undefined,
+    oomKilled: isTrue(inspect, 'State', 'OOMKilled') || wasOutOfMemory(id),
+    error: error === '' ? undefined : runcWords(error),
+    pid: status === 'running' && pid !== undefined && pid > 0 ? pid : undefined,
+    annotations: annotationsOf(labels),
+  }
+}
+
+/** Paused and restarting count as running, `dead` and `removing` as ended. */
+function statusOf(status: string): ContainerState['status'] {
+  if (status === 'created') return 'created'
+  return status === 'running' || status === 'paused' || status === 'restarting' ? 'running' : 'exited'
+}
+
+/** The engine writes the year 1 for "never". */
+function timeOf(value: string): number | undefined {
+  const ms = parseTime(value)
+  return ms === undefined || ms <= 0 ? undefined : ms
+}
