@@ -1,7 +1,7 @@
 import type { NodeFacts, Sandbox } from '../contracts.ts'
 import { limitsOf } from '../resources/limits.ts'
 import type { ContainerRole, ContainerSpec, ImageInfo, Mount } from '../runtime/runtime.ts'
-import { ConfigError, type Configs, type Environment, environment } from './env.ts'
+import { type Configs, type Environment, environment } from './env.ts'
 import { expand } from './expand.ts'
 import { type Container, graceMsOf, nameOf, namespaceOf, type Pod, uidOf } from './pod-types.ts'
 import type { NextAttempt } from './restart.ts'

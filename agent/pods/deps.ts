@@ -34,6 +34,8 @@ export interface ProbeTarget {
   readonly ports: ReadonlyMap<string, number>
   /** How long it has run already: an adopted container's probes are spread over their period. */
   readonly ranMs: number
+  /** What the API last had of this very container, so that a new agent doesn't begin by taking it out of service. */
+  readonly was: { readonly isReady: boolean; readonly isStarted: boolean }
   /** Only readiness is probed: a container that is being stopped is not restarted. */
   readonly isStopping: boolean
 }

@@ -57,6 +57,7 @@ async function create(context: PodContext, pod: Pod, step: CreateStep, signal: A
 
 async function volumeMounts(context: PodContext, container: Container, signal: AbortSignal): Promise<readonly Mount[]> {
   const mounts: Mount[] = []
+  const readOnlyNames = writtenByUs(context.pod)
   for (const [index, mount] of (container.volumeMounts ?? []).entries()) {
     const volumePath = context.memory.volumePaths?.get(mount.name)
     if (volumePath === undefined)
@@ -64,10 +65,18 @@ async function volumeMounts(context: PodContext, container: Container, signal: A
     const place = { podUid: context.uid, container: container.name, index }
     const { subPath = '' } = mount
     const source = subPath === '' ? volumePath : await context.deps.volumes.subPath(place, volumePath, subPath, { signal })
-    mounts.push({ source, target: mount.mountPath, readOnly: mount.readOnly === true })
+    mounts.push({ source, target: mount.mountPath, readOnly: mount.readOnly === true || readOnlyNames.has(mount.name) })
   }
   return mounts
 }
+
+/** Volumes that this agent writes: a container may not write into them. */
+const writtenByUs = (pod: Pod | undefined): ReadonlySet<string> =>
+  new Set(
+    (pod?.spec.volumes ?? [])
+      .filter(({ configMap, secret, downwardAPI, projected }) => configMap ?? secret ?? downwardAPI ?? projected)
+      .map(({ name }) => name),
+  )
 
 function createFailed(context: PodContext, { name }: Container, err: unknown): void {
   if (err instanceof RuntimeError && err.code === 'ImageNotFound') {

@@ -16,10 +16,16 @@ export function probeTargets(view: PodView, wallMs: number): readonly ProbeTarge
       probes: probesOf(container),
       ports: namedPorts(container),
       ranMs: state.startedMs === undefined ? 0 : Math.max(0, wallMs - state.startedMs),
+      was: stored(view, state.id),
       isStopping: view.memory.stop !== undefined || view.memory.activities.get(container.name)?.kind === 'stop',
     })
   }
   return targets
+}
+
+function stored({ pod }: PodView, id: string): ProbeTarget['was'] {
+  const found = pod.status?.containerStatuses?.find(({ containerID }) => containerID === `docker://${id}`)
+  return { isReady: found?.ready === true, isStarted: found?.started === true }
 }
 
 const probesOf = ({ startupProbe, livenessProbe, readinessProbe }: Container): ProbeTarget['probes'] => ({
