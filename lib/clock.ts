@@ -21,6 +21,9 @@ export const systemClock: Clock = {
   },
 }
 
+/** For libraries that take a Date. */
+export const dateOf = (epochMs: number): Date => new Date(epochMs)
+
 /** RFC 3339 in UTC with whole seconds, as metav1.Time is written. */
 export function formatTime(epochMs: number): string {
   return `${new Date(epochMs).toISOString().slice(0, 19)}Z`

@@ -2,6 +2,9 @@ import type { ApiObject } from '../../api/meta/object-meta.ts'
 import { parseObjectKey } from './keys.ts'
 import type { KeyValue } from './store.ts'
 
+/** What encrypted values begin with; no JSON object does. */
+export const encryptionMark = 'skiff:enc:'
+
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: true })
 
@@ -17,6 +20,7 @@ export function encodeObject(object: ApiObject): Uint8Array {
  */
 export function decodeObject(item: KeyValue): ApiObject {
   try {
+    if (isEncrypted(item.value)) throw new Error('it is encrypted with an unknown key, or was changed or moved since')
     const parsed: unknown = JSON.parse(decoder.decode(item.value))
     if (!isObject(parsed)) throw new Error('it is no API object')
     checkPlace(item.key, parsed)
@@ -38,6 +42,13 @@ export function deepFreeze<T>(value: T): T {
   Object.freeze(value)
   for (const part of Object.values(value)) deepFreeze(part)
   return value
+}
+
+function isEncrypted(value: Uint8Array): boolean {
+  return (
+    Buffer.from(value.buffer, value.byteOffset, Math.min(value.byteLength, encryptionMark.length)).toString('latin1') ===
+    encryptionMark
+  )
 }
 
 function isObject(value: unknown): value is ApiObject {

@@ -1,0 +1,152 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { isIP } from 'node:net'
+import { join } from 'node:path'
+import type { Clock } from '../../lib/clock.ts'
+import type { Log } from '../../lib/log.ts'
+import { keepPrivate, privateFolder, readIfThere, writeWhole } from '../../lib/private-files.ts'
+import { Authority, type CertificateRequest, dayMs, type KeyPair } from './authority.ts'
+
+export interface PkiOptions {
+  readonly clock: Clock
+  readonly log: Log
+  /** Names and addresses that nodes and people reach the control plane by, beside this machine's own. */
+  readonly hosts: readonly string[]
+  /** Address of the Service `kubernetes`. */
+  readonly serviceIp?: string
+  readonly clusterDomain?: string
+}
+
+/** A pair and where it lies, for programs that read files. */
+export interface StoredPair extends KeyPair {
+  readonly certFile: string
+  readonly keyFile: string
+}
+
+/** Every certificate of one control plane. Calling `loadOrCreatePki` again renews what has become old. */
+export interface Pki {
+  readonly folder: string
+  readonly clusterAuthority: Authority
+  readonly clusterAuthorityFile: string
+  /** etcd trusts an authority of its own, so that no node's or user's certificate opens it. */
+  readonly etcdAuthority: Authority
+  readonly etcdAuthorityFile: string
+  /** For etcd's clients and for its peers. */
+  readonly etcdServer: StoredPair
+  readonly etcdClient: StoredPair
+  readonly apiserver: StoredPair
+  readonly gateway: StoredPair
+  /** In the group `system:masters`. */
+  readonly admin: StoredPair
+  /** The control plane's own programs, where they speak HTTPS. */
+  readonly controlPlane: StoredPair
+  /** For a node's agent: user `system:node:<name>` in the group `system:nodes`. */
+  issueNodeCert(name: string): Promise<KeyPair>
+  /** As `issueNodeCert`, for a key that has never left the node. */
+  signNodeRequest(name: string, csrPem: string): Promise<string>
+}
+
+const renewBeforeMs = 60 * dayMs
+const days = 365
+
+export async function loadOrCreatePki(dataFolder: string, options: PkiOptions): Promise<Pki> {
+  const folder = join(dataFolder, 'pki')
+  await privateFolder(folder)
+  const clusterAuthority = await Authority.loadOrCreate(folder, 'cluster-ca', options)
+  const etcdAuthority = await Authority.loadOrCreate(folder, 'etcd-ca', options)
+  const pair = (name: string, authority: Authority, request: CertificateRequest): Promise<StoredPair> =>
+    loadOrIssue(join(folder, name), authority, request, options)
+  const local = addresses(['localhost', '127.0.0.1', '::1'])
+  const serving = addresses(servingHosts(options))
+  return {
+    folder,
+    clusterAuthority,
+    clusterAuthorityFile: join(folder, 'cluster-ca.crt'),
+    etcdAuthority,
+    etcdAuthorityFile: join(folder, 'etcd-ca.crt'),
+    etcdServer: await pair('etcd-server', etcdAuthority, { commonName: 'etcd', usages: ['server', 'client'], ...local }),
+    etcdClient: await pair('etcd-client', etcdAuthority, { commonName: 'skiff-controlplane', usages: ['client'] }),
+    apiserver: await pair('apiserver', clusterAuthority, { commonName: 'skiff-apiserver', usages: ['server'], ...serving }),
+    gateway: await pair('gateway', clusterAuthority, { commonName: 'skiff-gateway', usages: ['server'], ...serving }),
+    admin: await pair('admin', clusterAuthority, user('skiff-admin', 'system:masters')),
+    controlPlane: await pair('controlplane', clusterAuthority, user('system:skiff-controlplane', 'system:masters')),
+    issueNodeCert: async (name) => await clusterAuthority.issue(nodeRequest(name)),
+    signNodeRequest: async (name, csrPem) => await clusterAuthority.issueFor(csrPem, nodeRequest(name)),
+  }
+}
+
+const user = (commonName: string, group: string): CertificateRequest => ({
+  commonName,
+  organizations: [group],
+  usages: ['client'],
+})
+
+function nodeRequest(name: string): CertificateRequest {
+  if (!/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/.test(name)) throw new Error(`"${name}" cannot be the name of a node`)
+  return { commonName: `system:node:${name}`, organizations: ['system:nodes'], usages: ['client'], days }
+}
+
+function servingHosts({ hosts, serviceIp = '10.43.0.1', clusterDomain = 'cluster.local' }: PkiOptions): readonly string[] {
+  const inCluster = ['kubernetes', 'kubernetes.default', 'kubernetes.default.svc', `kubernetes.default.svc.${clusterDomain}`]
+  return ['localhost', '127.0.0.1', '::1', ...inCluster, serviceIp, ...hosts]
+}
+
+function addresses(hosts: readonly string[]): { dnsNames: readonly string[]; ips: readonly string[] } {
+  const unique = [...new Set(hosts.map((host) => host.toLowerCase()))]
+  for (const host of unique) {
+    if (isIP(host) === 0 && !/^(\*\.)?[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/.test(host)) {
+      throw new Error(`"${host}" is neither a host name nor an address`)
+    }
+  }
+  return { dnsNames: unique.filter((host) => isIP(host) === 0), ips: unique.filter((host) => isIP(host) !== 0) }
+}
+
+/** The pair at `path`, issued anew when it is missing, damaged, near its end, of another authority or for other names. */
+async function loadOrIssue(
+  path: string,
+  authority: Authority,
+  request: CertificateRequest,
+  { clock, log }: PkiOptions,
+): Promise<StoredPair> {
+  const certFile = `${path}.crt`
+  const keyFile = `${path}.key`
+  const cert = await readIfThere(certFile)
+  const key = await readIfThere(keyFile)
+  if (cert !== undefined && key !== undefined && isUsable({ cert, key }, { authority, request, nowMs: clock.now() })) {
+    await keepPrivate(keyFile, log)
+    return { cert, key, certFile, keyFile }
+  }
+  const fresh = await authority.issue({ days, ...request })
+  await writeWhole(keyFile, fresh.key, 0o600)
+  await writeWhole(certFile, fresh.cert, 0o644)
+  log.info('certificate issued', { file: certFile })
+  return { ...fresh, certFile, keyFile }
+}
+
+function isUsable(
+  { cert, key }: KeyPair,
+  { authority, request, nowMs }: { authority: Authority; request: CertificateRequest; nowMs: number },
+): boolean {
+  try {
+    const parsed = new X509Certificate(cert)
+    const isOurs = authority.hasIssued(parsed) && parsed.checkPrivateKey(createPrivateKey(key))
+    return isOurs && parsed.validToDate.getTime() - nowMs > renewBeforeMs && namesOf(parsed) === wantedNames(request)
+  } catch {
+    return false // Damaged: it is issued again.
+  }
+}
+
+/** Subject and alternative names in one order, to compare. */
+function namesOf(cert: X509Certificate): string {
+  const alternative = cert.subjectAltName?.split(', ').map((name) => name.replace(/^DNS:|^IP Address:/, '')) ?? []
+  return [...cert.subject.split('\n'), ...alternative.map(canonical)].sort().join('\n')
+}
+
+function wantedNames({ commonName, organizations = [], dnsNames = [], ips = [] }: CertificateRequest): string {
+  const subject = [`CN=${commonName}`, ...organizations.map((one) => `O=${one}`)]
+  return [...subject, ...[...dnsNames, ...ips].map(canonical)].sort().join('\n')
+}
+
+/** IPv6 addresses have many spellings; the URL parser knows the one. */
+function canonical(host: string): string {
+  return isIP(host) === 6 ? new URL(`http://[${host}]`).hostname : host.toLowerCase()
+}
