@@ -1,6 +1,9 @@
+import { isIPv4, isIPv6, wrongLabel, wrongPort, wrongSubdomain } from '../meta/names.ts'
 import type { DeepReadonly } from '../meta/object-meta.ts'
+import { duplicate, type FieldError, invalid, required } from '../meta/status.ts'
 import { ageColumn, nameColumn } from './columns.ts'
 import { defineKind, type ObjectOf } from './define.ts'
+import { checkMeta, checkText, checkUnchanged, type Wrong } from './rules.ts'
 import { anyObject, atomicList, bool, int32, message, oneOf, opt, req, type Static, str, stringMap, Type } from './schema.ts'
 import { objectReferenceSchema } from './shared.ts'
 
@@ -48,5 +51,71 @@ export const EndpointSlice = defineKind({
     endpoints: opt(atomicList(endpointSchema), 'The backends, at most 1000.', { tag: 2 }),
     ports: opt(atomicList(endpointPortSchema), 'Ports of all backends, at most 100.', { tag: 3 }),
   },
-})({ columns: [nameColumn, ageColumn] })
+})({
+  columns: [
+    nameColumn,
+    { name: 'AddressType', doc: 'What the addresses are.', cell: (slice) => slice.addressType },
+    { name: 'Ports', doc: 'Ports of all backends.', cell: (slice) => portsText(slice.ports ?? []) },
+    { name: 'Endpoints', doc: 'Addresses of the backends.', cell: (slice) => addressesText(slice.endpoints ?? []) },
+    ageColumn,
+  ],
+  strategy: {
+    validate: (slice) => [...checkMeta(slice), ...checkSlice(slice)],
+    validateUpdate: (slice, old) => [...checkUnchanged('addressType', slice.addressType, old.addressType)],
+  },
+})
 export type EndpointSlice = ObjectOf<typeof EndpointSlice>
+
+const shown = 3
+/** kubectl shows the first three. */
+function few(texts: readonly string[], when: string): string {
+  if (texts.length === 0) return when
+  const more = texts.length - shown
+  return more > 0 ? `${texts.slice(0, shown).join(',')} + ${more} more...` : texts.join(',')
+}
+
+const portsText = (ports: readonly EndpointPort[]): string =>
+  few(
+    ports.map(({ port, name = '' }) => (port === undefined ? `${name === '' ? '' : `${name}=`}*` : String(port))),
+    '<unset>',
+  )
+const addressesText = (endpoints: readonly Endpoint[]): string =>
+  few(
+    endpoints.flatMap(({ addresses }) => addresses),
+    '<unset>',
+  )
+
+const most = { endpoints: 1000, addresses: 100, ports: 100 } as const
+const tooMany = (field: string, max: number): FieldError => ({
+  field,
+  type: 'FieldValueTooLong',
+  detail: `must have at most ${max} items`,
+})
+
+function* checkSlice({ addressType, endpoints = [], ports = [] }: EndpointSlice): Wrong {
+  if (endpoints.length > most.endpoints) yield tooMany('endpoints', most.endpoints)
+  for (const [index, endpoint] of endpoints.entries()) yield* checkEndpoint(`endpoints[${index}]`, endpoint, addressType)
+  if (ports.length > most.ports) yield tooMany('ports', most.ports)
+  const names = new Set<string>()
+  for (const [index, { name = '', port }] of ports.entries()) {
+    const at = `ports[${index}]`
+    if (name !== '') yield* checkText(`${at}.name`, name, wrongLabel)
+    if (names.has(name)) yield duplicate(`${at}.name`, name)
+    names.add(name)
+    const wrong = port === undefined ? undefined : wrongPort(port)
+    if (wrong !== undefined) yield invalid(`${at}.port`, port, wrong)
+  }
+}
+
+const isAddress = { IPv4: isIPv4, IPv6: isIPv6, FQDN: (text: string) => wrongSubdomain(text) === undefined } as const
+
+function* checkEndpoint(field: string, endpoint: Endpoint, addressType: EndpointSlice['addressType']): Wrong {
+  const { addresses, hostname, nodeName } = endpoint
+  if (addresses.length === 0) yield required(`${field}.addresses`, 'must have at least one address')
+  if (addresses.length > most.addresses) yield tooMany(`${field}.addresses`, most.addresses)
+  for (const [index, address] of addresses.entries()) {
+    if (!isAddress[addressType](address)) yield invalid(`${field}.addresses[${index}]`, address, `must be of type ${addressType}`)
+  }
+  yield* checkText(`${field}.hostname`, hostname, wrongLabel)
+  yield* checkText(`${field}.nodeName`, nodeName, wrongSubdomain)
+}

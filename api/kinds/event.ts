@@ -1,7 +1,9 @@
-import { ageColumn, nameColumn } from './columns.ts'
+import { invalid } from '../meta/status.ts'
+import { age, nameColumn } from './columns.ts'
 import { defineKind, type ObjectOf } from './define.ts'
+import { checkMeta, checkMin, type Wrong } from './rules.ts'
 import { int32, message, microTime, opt, req, str, time } from './schema.ts'
-import { objectReferenceSchema } from './shared.ts'
+import { type ObjectReference, objectReferenceSchema } from './shared.ts'
 
 const core = 'io.k8s.api.core.v1'
 
@@ -44,5 +46,84 @@ export const Event = defineKind({
     reportingComponent: opt(str(), 'The controller that reports it.', { tag: 14, default: '' }),
     reportingInstance: opt(str(), 'Which instance of the controller.', { tag: 15, default: '' }),
   },
-})({ columns: [nameColumn, ageColumn] })
+})({
+  columns: [
+    { name: 'Last Seen', doc: 'How long ago it last happened.', cell: lastSeen },
+    { name: 'Type', doc: 'Normal or Warning.', cell: (event) => event.type ?? '' },
+    { name: 'Reason', doc: 'What happened, as one word.', cell: (event) => event.reason ?? '' },
+    { name: 'Object', doc: 'The object that it happened to.', cell: objectName },
+    { name: 'Subobject', wide: true, cell: (event) => event.involvedObject.fieldPath ?? '' },
+    { name: 'Source', wide: true, cell: sourceText },
+    { name: 'Message', doc: 'What happened, for people.', cell: (event) => (event.message ?? '').trim() },
+    { name: 'First Seen', wide: true, cell: (event, nowMs) => agoOf(event.firstTimestamp ?? event.eventTime, nowMs) },
+    { name: 'Count', wide: true, cell: (event) => event.series?.count ?? event.count ?? 1 },
+    { ...nameColumn, wide: true },
+  ],
+  strategy: {
+    hasGeneration: false,
+    validate: (event) => [...checkMeta(event), ...checkEvent(event)],
+    selectableFields: {
+      'involvedObject.kind': (event) => event.involvedObject.kind ?? '',
+      'involvedObject.namespace': (event) => event.involvedObject.namespace ?? '',
+      'involvedObject.name': (event) => event.involvedObject.name ?? '',
+      'involvedObject.uid': (event) => event.involvedObject.uid ?? '',
+      'involvedObject.apiVersion': (event) => event.involvedObject.apiVersion ?? '',
+      'involvedObject.resourceVersion': (event) => event.involvedObject.resourceVersion ?? '',
+      'involvedObject.fieldPath': (event) => event.involvedObject.fieldPath ?? '',
+      reason: (event) => event.reason ?? '',
+      reportingComponent: (event) => event.reportingComponent ?? '',
+      source: (event) => firstText(event.source?.component, event.reportingComponent),
+      type: (event) => event.type ?? '',
+    },
+  },
+})
 export type Event = ObjectOf<typeof Event>
+
+/** The part of an event that the columns read; Event itself is made of them. */
+interface EventLike {
+  readonly involvedObject: ObjectReference
+  readonly source?: { readonly component?: string; readonly host?: string }
+  readonly series?: { readonly lastObservedTime?: string }
+  readonly firstTimestamp?: string
+  readonly lastTimestamp?: string
+  readonly eventTime?: string
+  readonly reportingComponent?: string
+  readonly reportingInstance?: string
+}
+
+const firstText = (...texts: readonly (string | undefined)[]): string =>
+  texts.find((text) => text !== undefined && text !== '') ?? ''
+
+const agoOf = (since: string | undefined, nowMs: number): string => age(since, nowMs)
+
+function lastSeen(event: EventLike, nowMs: number): string {
+  return agoOf(event.series?.lastObservedTime ?? event.lastTimestamp ?? event.firstTimestamp ?? event.eventTime, nowMs)
+}
+
+function objectName({ involvedObject }: EventLike): string {
+  const { kind = '', name = '' } = involvedObject
+  return name === '' ? kind.toLowerCase() : `${kind.toLowerCase()}/${name}`
+}
+
+function sourceText({ source, reportingComponent, reportingInstance }: EventLike): string {
+  return [firstText(source?.component, reportingComponent), firstText(source?.host, reportingInstance)]
+    .filter((text) => text !== '')
+    .join(', ')
+}
+
+const longest = { reason: 128, message: 1024, action: 128 } as const
+
+function* checkEvent(event: Event): Wrong {
+  const { namespace = '' } = event.involvedObject
+  // Events about what has no namespace are kept in the namespace default.
+  const wanted = namespace === '' ? 'default' : namespace
+  if (event.metadata.namespace !== wanted) {
+    yield invalid('involvedObject.namespace', namespace, "does not match the event's own namespace")
+  }
+  yield* checkMin('count', event.count, 0)
+  for (const key of ['reason', 'message', 'action'] as const) {
+    const text = event[key] ?? ''
+    if (text.length > longest[key])
+      yield { field: key, type: 'FieldValueTooLong', detail: `may not be more than ${longest[key]} bytes` }
+  }
+}
