@@ -2,10 +2,11 @@ import { type Mount, RuntimeError } from '../runtime/runtime.ts'
 import { containerSpec } from './container-spec.ts'
 import { messageOf, type PodContext } from './context.ts'
 import { ConfigError } from './env.ts'
-import { type Container, type Pod, restartPolicyOf } from './pod-types.ts'
+import type { Container, Pod } from './pod-types.ts'
 import type { Step } from './step.ts'
 
 const callDeadlineMs = 120_000
+const shownErrorMs = 1_000
 
 type CreateStep = Extract<Step, { readonly do: 'create' }>
 
@@ -98,13 +99,17 @@ export async function startContainer(context: PodContext, id: string, container:
     signal.throwIfAborted()
     const message = `failed to start container "${name}": ${messageOf(err)}`
     context.event('Warning', 'Failed', `Error: ${message}`, name)
-    // Where it is not to run again the engine's own words stand in its status: a wait would only hide them.
-    const isFinal = err instanceof RuntimeError && err.code === 'CannotRun' && context.pod !== undefined
-    if (!isFinal || (context.pod !== undefined && restartPolicyOf(context.pod) !== 'Never'))
-      context.wait(`container/${name}`, 'RunContainerError', message)
+    if (err instanceof RuntimeError && err.code === 'CannotRun') cannotRun(context, name, message)
+    else context.wait(`container/${name}`, 'RunContainerError', message)
     return
   }
   context.event('Normal', 'Started', `Started container ${name}`, name)
   context.clear(`container/${name}`)
   context.clear(`image/${name}`)
+}
+
+/** The engine's state says it from now on, and the back-off of crashes holds; the error itself is shown for a moment. */
+function cannotRun(context: PodContext, name: string, message: string): void {
+  const untilMs = context.deps.clock.monotonicMs() + shownErrorMs
+  context.memory.waits.set(`container/${name}`, { reason: 'RunContainerError', message, untilMs })
 }

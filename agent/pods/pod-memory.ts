@@ -31,8 +31,9 @@ export class PodMemory implements Memory {
   /** The soonest time at which something shown changes by itself. */
   nextTurnMs(nowMs: number): number | undefined {
     let soonest: number | undefined
-    for (const { then } of this.waits.values()) {
-      if (then !== undefined && then.atMs > nowMs && (soonest === undefined || then.atMs < soonest)) soonest = then.atMs
+    for (const { untilMs, then } of this.waits.values()) {
+      for (const atMs of [untilMs, then?.atMs ?? 0])
+        if (atMs > nowMs && atMs < (soonest ?? Number.POSITIVE_INFINITY)) soonest = atMs
     }
     return soonest
   }

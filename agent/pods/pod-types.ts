@@ -1,4 +1,5 @@
-import type { Pod, PodStatus } from '../../api/kinds/pod.ts'
+import type { Pod } from '../../api/kinds/pod.ts'
+import type { PodStatus } from '../../api/kinds/pod-status.ts'
 
 export type { Pod, PodStatus }
 

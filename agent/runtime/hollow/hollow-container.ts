@@ -86,10 +86,11 @@ export class HollowContainer {
   /** Resolves when it has ended. */
   async stop(graceMs: number): Promise<void> {
     if (this.#status !== 'running') return
-    const { onTerm = 0 } = this.behaviour
+    const { onTerm = 0, termExitCode = sigtermCode } = this.behaviour
     if (graceMs <= 0) this.kill()
+    else if (onTerm === 0) this.end(termExitCode)
     else {
-      if (onTerm !== 'ignores') this.#after(onTerm, () => this.end(sigtermCode))
+      if (onTerm !== 'ignores') this.#after(onTerm, () => this.end(termExitCode))
       this.#after(graceMs, () => this.kill())
     }
     await this.ended()

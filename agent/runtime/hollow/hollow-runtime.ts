@@ -114,6 +114,7 @@ export class HollowRuntime implements Runtime {
   async *events({ signal }: AbortOptions): AsyncGenerator<ContainerEvent, void, void> {
     const queue = new BoundedQueue<ContainerEvent>(eventBuffer)
     this.#subscribers.add(queue)
+    queue.push({ type: 'gap' })
     try {
       yield* queue.read({ signal })
     } finally {
@@ -154,9 +155,15 @@ export class HollowRuntime implements Runtime {
   ): AsyncGenerator<{ readonly stream: 'stdout' | 'stderr'; readonly data: Uint8Array }, void, void> {
     signal.throwIfAborted()
     const container = this.#get(id)
-    const lines = (container.behaviour.log ?? '').split(/(?<=\n)/).filter((line) => line !== '')
-    const wanted = options.tailLines === undefined ? lines : lines.slice(Math.max(0, lines.length - options.tailLines))
-    for (const line of wanted) yield { stream: 'stdout', data: Buffer.from(line) }
+    let left = options.limitBytes ?? Number.POSITIVE_INFINITY
+    for (const [stream, text] of [
+      ['stdout', container.behaviour.log],
+      ['stderr', container.behaviour.errorLog],
+    ] as const) {
+      const data = tail(text ?? '', options.tailLines).subarray(0, left)
+      left -= data.length
+      if (data.length > 0) yield { stream, data }
+    }
     if (options.follow) await Promise.race([container.ended(), aborted(signal)])
   }
 
@@ -225,6 +232,11 @@ export class HollowRuntime implements Runtime {
     await aborted(signal)
     signal.throwIfAborted()
   }
+}
+
+function tail(text: string, count: number | undefined): Buffer {
+  const lines = text.split(/(?<=\n)/)
+  return Buffer.from(count === undefined ? text : lines.slice(Math.max(0, lines.length - count)).join(''))
 }
 
 const digest = (text: string): string => createHash('sha256').update(text).digest('hex')

@@ -10,7 +10,11 @@ export interface Behaviour {
   readonly startError?: string
   /** How long it takes to end after SIGTERM; `ignores` waits for SIGKILL. Default: at once. */
   readonly onTerm?: number | 'ignores'
+  /** Exit code after SIGTERM. */
+  readonly termExitCode?: number
+  /** What it prints. */
   readonly log?: string
+  readonly errorLog?: string
 }
 
 export type Script = (spec: ContainerSpec) => Behaviour
