@@ -1,0 +1,106 @@
+import type { KindDef } from '../kinds/define.ts'
+import type { TSchema } from '../kinds/schema.ts'
+
+interface Field {
+  readonly name: string
+  readonly schema: Node
+  readonly isRequired: boolean
+}
+
+/** A schema as explain reads it. */
+interface Node {
+  readonly type?: string | readonly string[]
+  readonly description?: string
+  readonly enum?: readonly string[]
+  readonly default?: unknown
+  readonly properties?: Readonly<Record<string, Node>>
+  readonly required?: readonly string[]
+  readonly items?: Node
+  readonly additionalProperties?: Node | boolean
+  readonly 'x-name'?: string
+  readonly 'x-kubernetes-int-or-string'?: boolean
+  readonly 'x-kubernetes-quantity'?: boolean
+  readonly 'x-skiff'?: string
+}
+
+/** A path that leads nowhere; the message says where it ends. */
+export class NoSuchField extends Error {
+  override readonly name = 'NoSuchField'
+}
+
+/**
+ * What `explain` prints for a kind, or for one of its fields: its type, what it is for, and its fields, in kubectl's
+ * layout. Throws NoSuchField.
+ */
+export function explain(kind: KindDef, path: readonly string[], { recursive }: { readonly recursive: boolean }): string {
+  const root = asNode(kind.schema)
+  let schema = root
+  for (const [index, name] of path.entries()) {
+    const field = fieldsOf(schema).find((one) => one.name === name)
+    if (field === undefined)
+      throw new NoSuchField(`field "${name}" does not exist in ${[kind.plural, ...path.slice(0, index)].join('.')}`)
+    schema = field.schema
+  }
+  const head = [
+    ...(kind.group === '' ? [] : [`GROUP:      ${kind.group}`]),
+    `KIND:       ${kind.kind}`,
+    `VERSION:    ${kind.version}`,
+    '',
+  ]
+  const title = path.length === 0 ? [] : [`FIELD: ${path.at(-1)} <${typeOf(schema)}>`, '']
+  const about = ['DESCRIPTION:', ...indent(1, [descriptionOf(schema)]), ...allowed(schema), '']
+  const fields = fieldsOf(schema)
+  const list = fields.length === 0 ? [] : ['FIELDS:', ...(recursive ? tree(fields, 1) : fields.flatMap(described))]
+  return `${[...head, ...title, ...about, ...list].join('\n')}\n`
+}
+
+const asNode = (schema: TSchema): Node => schema as unknown as Node
+
+/** The fields of an object, or of the items of a list or map. */
+function fieldsOf(schema: Node): readonly Field[] {
+  if (schema.items !== undefined) return fieldsOf(schema.items)
+  if (typeof schema.additionalProperties === 'object') return fieldsOf(schema.additionalProperties)
+  const required = new Set(schema.required ?? [])
+  return Object.entries(schema.properties ?? {})
+    .map(([name, field]) => ({ name, schema: field, isRequired: required.has(name) }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+function typeOf(schema: Node): string {
+  if (schema['x-kubernetes-int-or-string'] === true) return 'IntOrString'
+  if (schema['x-kubernetes-quantity'] === true) return 'Quantity'
+  if (schema.items !== undefined) return `[]${typeOf(schema.items)}`
+  if (typeof schema.additionalProperties === 'object') return `map[string]${typeOf(schema.additionalProperties)}`
+  const name = schema['x-name']
+  if (name !== undefined) return name.slice(name.lastIndexOf('.') + 1)
+  const [type = 'Object'] = [schema.type ?? 'Object'].flat()
+  return type === 'object' ? 'Object' : type
+}
+
+const descriptionOf = (schema: Node): string => schema.description ?? '<no description>'
+
+function allowed(schema: Node): readonly string[] {
+  const values = (schema.enum ?? schema.items?.enum ?? []).filter((value) => value !== '')
+  return [
+    ...(values.length === 0 ? [] : indent(1, [`Allowed values: ${values.join(', ')}`])),
+    ...(schema.default === undefined ? [] : indent(1, [`Default: ${JSON.stringify(schema.default)}`])),
+    ...(schema['x-skiff'] === undefined ? [] : indent(1, [`Skiff: ${schema['x-skiff']}`])),
+  ]
+}
+
+function described({ name, schema, isRequired }: Field): readonly string[] {
+  const line = `${name}\t<${typeOf(schema)}>${isRequired ? ' -required-' : ''}`
+  return [...indent(1, [line]), ...indent(2, [descriptionOf(schema)]), ...allowed(schema).map((text) => `  ${text}`), '']
+}
+
+const depthLimit = 20
+
+function tree(fields: readonly Field[], depth: number): readonly string[] {
+  if (depth > depthLimit) return []
+  return fields.flatMap((field) => [
+    ...indent(depth, [`${field.name}\t<${typeOf(field.schema)}>${field.isRequired ? ' -required-' : ''}`]),
+    ...tree(fieldsOf(field.schema), depth + 1),
+  ])
+}
+
+const indent = (depth: number, lines: readonly string[]): readonly string[] => lines.map((line) => `${'  '.repeat(depth)}${line}`)
