@@ -64,19 +64,19 @@ test('whatever the order of calls, no key is lost and none is worked on twice at
       const queue = new WorkQueue(new FakeClock())
       const active: string[] = []
       const owed = new Set<string>()
+      const take = async (): Promise<void> => {
+        if (![...owed].some((key) => !active.includes(key))) return
+        const key = await queue.take({ signal })
+        expect(active).not.toContain(key)
+        expect(owed.delete(key)).toBe(true)
+        active.push(key)
+      }
       for (const one of steps) {
         if (one.op === 'add') {
           queue.add(one.key)
           owed.add(one.key)
-        } else if (one.op === 'take' && [...owed].some((key) => !active.includes(key))) {
-          const key = await queue.take({ signal })
-          expect(active).not.toContain(key)
-          expect(owed.delete(key)).toBe(true)
-          active.push(key)
-        } else if (one.op === 'done') {
-          const key = active.shift()
-          if (key !== undefined) queue.done(key)
-        }
+        } else if (one.op === 'take') await take()
+        else for (const key of active.splice(0, 1)) queue.done(key)
       }
       for (const key of active) queue.done(key)
       expect(queue.depth).toBe(owed.size)
