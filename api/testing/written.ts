@@ -1,0 +1,46 @@
+import { Ajv } from 'ajv'
+import type { KindDef } from '../kinds/define.ts'
+import type { ApiObject } from '../meta/object-meta.ts'
+import type { FieldError } from '../meta/status.ts'
+
+const ajv = new Ajv({ strict: false, allErrors: true, useDefaults: true, validateFormats: false })
+
+/** `input` as the schema sees it, with the schema's defaults; throws what the schema says. */
+export function parsed<O extends ApiObject>(kind: KindDef<O>, input: unknown): O {
+  const object = structuredClone(input)
+  if (!ajv.validate(kind.schema, object)) throw new Error(ajv.errorsText())
+  // The schema has just said so.
+  return object as O
+}
+
+/** With all defaults: what a server stores of an update. */
+export function defaulted<O extends ApiObject>(kind: KindDef<O>, input: unknown): O {
+  const object = parsed(kind, input)
+  return kind.strategy.default?.(object) ?? object
+}
+
+/** What a server stores of a create. */
+export function created<O extends ApiObject>(kind: KindDef<O>, input: unknown): O {
+  const object = defaulted(kind, input)
+  return kind.strategy.prepareForCreate?.(object) ?? object
+}
+
+const lines = (errors: readonly FieldError[]): string[] =>
+  errors.map(({ field, type }) => `${field} ${type.replace('FieldValue', '')}`)
+
+/** `field Kind` of each wrong field, as in `spec.replicas Invalid`. */
+export function wrongIn<O extends ApiObject>(kind: KindDef<O>, input: unknown): string[] {
+  return lines(kind.strategy.validate?.(defaulted(kind, input)) ?? [])
+}
+
+export function wrongInUpdate<O extends ApiObject>(kind: KindDef<O>, now: O, old: O): string[] {
+  const [defaultedNow, defaultedOld] = [defaulted(kind, now), defaulted(kind, old)]
+  const prepared = kind.strategy.prepareForUpdate?.(defaultedNow, defaultedOld) ?? defaultedNow
+  return lines([...(kind.strategy.validate?.(prepared) ?? []), ...(kind.strategy.validateUpdate?.(prepared, defaultedOld) ?? [])])
+}
+
+/** The cells of the narrow table, by column name; with `wide` all. */
+export function cellsOf<O extends ApiObject>(kind: KindDef<O>, object: O, nowMs: number, { wide = false } = {}) {
+  const columns = kind.columns.filter((column) => wide || column.wide !== true)
+  return Object.fromEntries(columns.map((column) => [column.name, column.cell(object, nowMs)]))
+}
