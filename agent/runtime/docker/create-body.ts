@@ -16,6 +16,8 @@ export interface CreateOptions {
 
 /** The engine's period; a limit of half a core is 50 ms of each 100. */
 const cpuPeriodUs = 100_000
+/** Engines of API 1.41 refuse the capabilities after AUDIT_READ, which their `ALL` does not mean either. */
+const knownToEngines = 38
 /** The engine refuses less. */
 const minCpuQuotaUs = 1_000
 
@@ -120,7 +122,7 @@ function loweredPrivileges(missing: readonly string[], security: readonly string
 function withoutMissing(wanted: readonly string[], missing: readonly string[]): string[] {
   const names = wanted.map(bare)
   if (missing.length === 0) return names
-  const all = names.includes('ALL') ? capabilityNames : names
+  const all = names.includes('ALL') ? capabilityNames.slice(0, knownToEngines) : names
   return all.filter((name) => !missing.includes(name))
 }
 

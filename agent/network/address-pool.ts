@@ -1,0 +1,97 @@
+import type { Clock } from '../../lib/clock.ts'
+import { type Cidr, contains, formatIp, parseIp } from './cidr.ts'
+
+export interface AddressPoolOptions {
+  readonly cidr: Cidr
+  readonly clock: Clock
+  /** A freed address is not given out again for this long: somebody may still send to it. */
+  readonly reuseDelayMs?: number
+}
+
+export class AddressesExhausted extends Error {
+  override readonly name = 'AddressesExhausted'
+}
+
+/**
+ * The pods' addresses of one node: never the same one for two owners. Goes round the range, so that a freed address
+ * rests as long as it can. Keeps nothing on disk: the addresses in use are claimed again from the sandboxes' labels.
+ */
+export class AddressPool {
+  readonly cidr: Cidr
+  readonly #clock: Clock
+  readonly #reuseDelayMs: number
+  readonly #owners = new Map<number, string>()
+  readonly #addresses = new Map<string, number>()
+  readonly #freedAtMs = new Map<number, number>()
+  #next: number
+
+  constructor({ cidr, clock, reuseDelayMs = 60_000 }: AddressPoolOptions) {
+    this.cidr = cidr
+    this.#clock = clock
+    this.#reuseDelayMs = reuseDelayMs
+    this.#next = this.#firstUsable
+  }
+
+  /** Network address, gateway and broadcast are nobody's. */
+  get #firstUsable(): number {
+    return this.cidr.first + 2
+  }
+
+  get #count(): number {
+    return Math.max(0, this.cidr.last - this.#firstUsable)
+  }
+
+  get inUse(): number {
+    return this.#owners.size
+  }
+
+  /** The owner's address: the one that it has, or a new one. Throws AddressesExhausted when none can be given now. */
+  allocate(owner: string): string {
+    const has = this.#addresses.get(owner)
+    if (has !== undefined) return formatIp(has)
+    for (let tried = 0; tried < this.#count; tried++) {
+      const address = this.#firstUsable + ((this.#next - this.#firstUsable + tried) % this.#count)
+      if (!this.#isFree(address)) continue
+      this.#next = address + 1
+      this.#take(address, owner)
+      return formatIp(address)
+    }
+    const why = this.#owners.size >= this.#count ? 'all are in use' : 'the free ones were in use until a moment ago'
+    throw new AddressesExhausted(`no address left for pods on this node: ${why}`)
+  }
+
+  /**
+   * Takes note that `owner` has this address. False when another one has it. An address of another range (the node's
+   * range has changed since) needs no note.
+   */
+  claim(ip: string, owner: string): boolean {
+    const address = parseIp(ip)
+    if (address === undefined || !contains(this.cidr, address)) return true
+    const holder = this.#owners.get(address)
+    if (holder !== undefined) return holder === owner
+    this.release(owner)
+    this.#take(address, owner)
+    return true
+  }
+
+  /** No address is fine. */
+  release(owner: string): void {
+    const address = this.#addresses.get(owner)
+    if (address === undefined) return
+    this.#addresses.delete(owner)
+    this.#owners.delete(address)
+    this.#freedAtMs.set(address, this.#clock.monotonicMs())
+  }
+
+  #take(address: number, owner: string): void {
+    this.#owners.set(address, owner)
+    this.#addresses.set(owner, address)
+    this.#freedAtMs.delete(address)
+  }
+
+  #isFree(address: number): boolean {
+    if (this.#owners.has(address)) return false
+    const freedAtMs = this.#freedAtMs.get(address)
+    return freedAtMs === undefined || this.#clock.monotonicMs() - freedAtMs >= this.#reuseDelayMs
+  }
+}

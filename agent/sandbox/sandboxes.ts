@@ -1,0 +1,164 @@
+import type { Pod } from '../../api/kinds/pod.ts'
+import type { AbortOptions } from '../../lib/async.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Log } from '../../lib/log.ts'
+import type { Sandbox, Sandboxes } from '../contracts.ts'
+import type { RunCommand } from '../host/command.ts'
+import { AddressPool } from '../network/address-pool.ts'
+import { assertPortsFree, decodePorts, type HostPorts } from '../network/host-ports.ts'
+import type { NodeNetwork, ReadyNetwork } from '../network/node-network.ts'
+import { type ContainerState, type Runtime, RuntimeError } from '../runtime/runtime.ts'
+import { ensurePauseImage } from './pause-image.ts'
+import { annotationKeys, hostPortsOf, podUidOf, sandboxSpec } from './sandbox-spec.ts'
+import { Wiring } from './wiring.ts'
+
+export interface SandboxesOptions {
+  readonly runtime: Runtime
+  readonly network: NodeNetwork
+  readonly hostPorts: HostPorts
+  /** The node's address: that of pods with the host's network. */
+  readonly nodeIp: string
+  readonly run: RunCommand
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export function createSandboxes(options: SandboxesOptions): Sandboxes & { adopt(opts: AbortOptions): Promise<void> } {
+  return new DockerSandboxes(options)
+}
+
+class DockerSandboxes implements Sandboxes {
+  readonly #options: SandboxesOptions
+  readonly #wiring: Wiring
+  #pool: AddressPool | undefined
+  #image: string | undefined
+
+  constructor(options: SandboxesOptions) {
+    this.#options = options
+    this.#wiring = new Wiring(options.run)
+  }
+
+  async ensure(pod: Pod, seen: readonly ContainerState[], opts: AbortOptions): Promise<Sandbox> {
+    const network = pod.spec.hostNetwork === true ? undefined : await this.#options.network.ready(opts)
+    if (network !== undefined) await this.#adoptFor(network, opts)
+    const [newest, ...older] = newestFirst(seen, podUidOf(pod))
+    if (newest?.status === 'running') return await this.#connect(pod, newest, network, opts)
+    const isUnstarted = newest?.status === 'created' && newest.error === undefined
+    // The dead ones go first: their host ports are wanted again.
+    for (const dead of older) await this.#discard(dead, opts)
+    if (newest !== undefined && !isUnstarted) await this.#discard(newest, opts)
+    const attempt = newest === undefined ? 0 : newest.identity.attempt + (isUnstarted ? 0 : 1)
+    return await this.#connect(pod, await this.#make(pod, attempt, network, opts), network, opts)
+  }
+
+  async remove(podUid: string, seen: readonly ContainerState[], opts: AbortOptions): Promise<void> {
+    for (const state of newestFirst(seen, podUid)) await this.#discard(state, opts)
+  }
+
+  /** Takes note of the addresses and ports of the sandboxes that are there. */
+  async adopt(opts: AbortOptions): Promise<void> {
+    await this.#adoptFor(await this.#options.network.ready(opts), opts)
+  }
+
+  async #adoptFor(network: ReadyNetwork, opts: AbortOptions): Promise<AddressPool> {
+    const known = this.#pool
+    if (known !== undefined && known.cidr.first === network.pods.first && known.cidr.last === network.pods.last) return known
+    const states = await this.#options.runtime.list(opts)
+    const pool = new AddressPool({ cidr: network.pods, clock: this.#options.clock })
+    for (const state of states) if (state.identity.role === 'sandbox') this.#claim(pool, state)
+    this.#pool = pool
+    return pool
+  }
+
+  #claim(pool: AddressPool, state: ContainerState): void {
+    const ip = state.annotations[annotationKeys.ip]
+    if (ip === undefined) return
+    const { log, hostPorts } = this.#options
+    if (!pool.claim(ip, ownerOf(state))) log.error('two sandboxes have the same address', { ip, container: state.id })
+    const ports = decodePorts(state.annotations[annotationKeys.hostPorts] ?? '')
+    if (ports.length === 0 || state.status !== 'running') return
+    try {
+      hostPorts.reserve(ownerOf(state), { ip, ports })
+    } catch (err) {
+      log.error('two sandboxes have the same host port', { err, container: state.id })
+    }
+  }
+
+  /** Creates and starts a sandbox; all but the start is idempotent by its name. */
+  async #make(pod: Pod, attempt: number, network: ReadyNetwork | undefined, opts: AbortOptions): Promise<ContainerState> {
+    const { runtime } = this.#options
+    const ownPorts = hostPortsOf(pod)
+    const owner = `${podUidOf(pod)}/${attempt}`
+    const pool = network === undefined ? undefined : await this.#adoptFor(network, opts)
+    if (ownPorts.length > 0) await assertPortsFree(ownPorts)
+    const ip = pool?.allocate(owner)
+    let id: string | undefined
+    try {
+      if (ip !== undefined) this.#options.hostPorts.reserve(owner, { ip, ports: ownPorts })
+      id = await this.#create(pod, attempt, ip, opts)
+      await runtime.start(id, opts)
+      const state = (await runtime.listPod(podUidOf(pod), opts)).find((container) => container.id === id)
+      if (state?.status !== 'running')
+        throw new RuntimeError('NotFound', `the sandbox of the pod ended at once: ${state?.error ?? 'no reason given'}`)
+      return state
+    } catch (err) {
+      // Without a container the address is nobody's. With one its label keeps it, and the next look finds it.
+      if (id === undefined && err instanceof RuntimeError && isFinal(err)) this.#release(owner)
+      throw err
+    }
+  }
+
+  async #create(pod: Pod, attempt: number, ip: string | undefined, opts: AbortOptions): Promise<string> {
+    const { runtime } = this.#options
+    for (const isLast of [false, true]) {
+      this.#image ??= await ensurePauseImage(runtime, opts)
+      try {
+        return await runtime.create(sandboxSpec({ pod, attempt, image: this.#image, ip }), opts)
+      } catch (err) {
+        // Somebody pruned the node's images.
+        if (isLast || !(err instanceof RuntimeError) || err.code !== 'ImageNotFound') throw err
+        this.#image = undefined
+      }
+    }
+    throw new RuntimeError('ImageNotFound', 'the sandbox image cannot be kept on this node')
+  }
+
+  /** Wires a running sandbox by what its label says, which holds whoever made it. */
+  async #connect(pod: Pod, state: ContainerState, network: ReadyNetwork | undefined, opts: AbortOptions): Promise<Sandbox> {
+    if (network === undefined) return { containerId: state.id, ip: this.#options.nodeIp }
+    const ip = state.annotations[annotationKeys.ip]
+    if (ip === undefined || state.pid === undefined)
+      throw new RuntimeError('NotFound', `the sandbox of pod "${pod.metadata.name}" has no address`)
+    const pool = await this.#adoptFor(network, opts)
+    if (!pool.claim(ip, ownerOf(state))) {
+      await this.#discard(state, opts)
+      throw new RuntimeError('Conflict', `address ${ip} of the sandbox belongs to another pod; making a new one`)
+    }
+    this.#options.hostPorts.reserve(ownerOf(state), { ip, ports: hostPortsOf(pod) })
+    await this.#wiring.ensure({ containerId: state.id, pid: state.pid, ip }, network, opts)
+    return { containerId: state.id, ip }
+  }
+
+  async #discard(state: ContainerState, opts: AbortOptions): Promise<void> {
+    if (state.annotations[annotationKeys.ip] !== undefined) await this.#wiring.remove(state.id, opts)
+    await this.#options.runtime.remove(state.id, opts)
+    this.#release(ownerOf(state))
+  }
+
+  #release(owner: string): void {
+    this.#pool?.release(owner)
+    this.#options.hostPorts.release(owner)
+  }
+}
+
+function newestFirst(seen: readonly ContainerState[], podUid: string): readonly ContainerState[] {
+  return seen
+    .filter(({ identity }) => identity.role === 'sandbox' && identity.podUid === podUid)
+    .sort((a, b) => b.identity.attempt - a.identity.attempt)
+}
+
+/** Addresses and ports belong to one sandbox, not to its pod: a new sandbox has others while the old one goes. */
+const ownerOf = ({ identity }: ContainerState): string => `${identity.podUid}/${identity.attempt}`
+
+/** Nothing can have been created. After a time-out or a broken connection it may have been. */
+const isFinal = (err: RuntimeError): boolean => err.code !== 'Timeout' && err.code !== 'Unavailable'
