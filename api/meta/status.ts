@@ -92,6 +92,9 @@ export const timeout = (message: string): StatusError => failure(504, 'Timeout',
 /** A path that no route serves. */
 export const noSuchPath = (): StatusError => failure(404, 'NotFound', 'the server could not find the requested resource', {})
 
+/** 422: a patch that does not fit the object. */
+export const invalidPatch = (message: string): StatusError => failure(422, 'Invalid', message)
+
 /** One wrong field (Kubernetes: field.Error). */
 export interface FieldError {
   readonly field: string

@@ -1,0 +1,14 @@
+/** A JSON value. Patches work on plain ones and give new ones; what is unchanged is shared. */
+export type Json = null | boolean | number | string | readonly Json[] | JsonObject
+export interface JsonObject {
+  readonly [key: string]: Json
+}
+
+export const isObject = (value: unknown): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** A key that would reach an object's prototype is no key of a JSON object of ours. */
+export const isUnsafeKey = (key: string): boolean => key === '__proto__' || key === 'constructor' || key === 'prototype'
+
+/** Objects nested deeper than this are no manifests. */
+export const depthLimit = 100
