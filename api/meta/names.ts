@@ -95,7 +95,7 @@ export function isIPv6(text: string): boolean {
   let groups = 0
   const parts = halves.flatMap((half) => (half === '' ? [] : half.split(':')))
   for (const [index, part] of parts.entries()) {
-    const isLast = index === parts.length - 1
+    const isLast = index === parts.length - 1 && !text.endsWith('::')
     if (isLast && part.includes('.') && isIPv4(part)) groups += 2
     else if (/^[0-9a-fA-F]{1,4}$/.test(part)) groups += 1
     else return false
