@@ -82,7 +82,7 @@ function podOf({ policy, app, init }: Scenario): Pod {
 
 function optionsOf({ app, init, faultRate, seed }: Scenario): HollowOptions {
   const random = seededRandom(seed)
-  const all = new Map([
+  const all = new Map<string, Behaviour>([
     ...app.map((one, index) => [`app-${index}`, one] as const),
     ...init.map((one, index) => [`init-${index}`, one] as const),
   ])
