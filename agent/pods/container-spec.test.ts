@@ -4,7 +4,7 @@ import { isImageRef } from './image-ref.ts'
 import type { Container, Pod } from './pod-types.ts'
 import { pullAuth, registryOf } from './pull-auth.ts'
 import { specHash } from './spec-hash.ts'
-import { TestDesired, testPod } from './testing/pod-world.ts'
+import { TestDesired, testPod } from './testing/doubles.ts'
 
 function specOf(container: Partial<Container>, more: Partial<ContainerInput> = {}) {
   const whole: Container = { name: 'web', image: 'web:1', ...container }

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { type EnvFacts, environment } from './env.ts'
 import { expand } from './expand.ts'
 import type { Container, EnvVar } from './pod-types.ts'
-import { TestDesired, testPod } from './testing/pod-world.ts'
+import { TestDesired, testPod } from './testing/doubles.ts'
 
 const desired = new TestDesired()
 const metadata = { name: 'settings', namespace: 'default' }

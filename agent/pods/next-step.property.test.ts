@@ -1,15 +1,15 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { seededRandom } from '../../lib/random.ts'
-import type { Behaviour, Fault, HollowOptions } from '../runtime/hollow/script.ts'
+import { type EngineFault, type PodBehaviour, PodWorld, type PodWorldOptions } from '../runtime/hollow/testing/pod-world.ts'
 import type { ContainerState } from '../runtime/runtime.ts'
 import type { Pod } from './pod-types.ts'
-import { PodWorld, testPod } from './testing/pod-world.ts'
+import { testPod } from './testing/doubles.ts'
 
 interface Scenario {
   readonly policy: 'Always' | 'OnFailure' | 'Never'
-  readonly app: readonly Behaviour[]
-  readonly init: readonly Behaviour[]
+  readonly app: readonly PodBehaviour[]
+  readonly init: readonly PodBehaviour[]
   readonly faultRate: number
   readonly seed: number
   readonly actions: readonly Action[]
@@ -17,7 +17,7 @@ interface Scenario {
 
 type Action = 'pass' | 'crashApp' | 'crashSandbox' | 'restartAgent' | 'powerOff' | 'gap' | 'removeImage'
 
-const behaviour: fc.Arbitrary<Behaviour> = fc.oneof(
+const behaviour: fc.Arbitrary<PodBehaviour> = fc.oneof(
   fc.constant({}),
   fc.record({ exitAfterMs: fc.integer({ min: 1, max: 20_000 }), exitCode: fc.integer({ min: 0, max: 2 }) }),
   fc.record({ onTerm: fc.oneof(fc.constant('ignores' as const), fc.integer({ min: 1, max: 9000 })) }),
@@ -80,13 +80,13 @@ function podOf({ policy, app, init }: Scenario): Pod {
   })
 }
 
-function optionsOf({ app, init, faultRate, seed }: Scenario): HollowOptions {
+function optionsOf({ app, init, faultRate, seed }: Scenario): PodWorldOptions {
   const random = seededRandom(seed)
-  const all = new Map<string, Behaviour>([
+  const all = new Map<string, PodBehaviour>([
     ...app.map((one, index) => [`app-${index}`, one] as const),
     ...init.map((one, index) => [`init-${index}`, one] as const),
   ])
-  const kinds: readonly Fault[] = ['fails', 'answerLost', 'hangs', 'hangsAfterEffect']
+  const kinds: readonly EngineFault[] = ['fails', 'answerLost', 'hangs', 'hangsAfterEffect']
   return {
     script: ({ identity }) => all.get(identity.container) ?? {},
     faults: () => (random.next() < faultRate ? kinds[Math.floor(random.next() * kinds.length)] : undefined),

@@ -1,19 +1,19 @@
 import { afterEach, expect, test } from 'vitest'
-import type { HollowOptions } from '../runtime/hollow/script.ts'
+import { PodWorld, type PodWorldOptions } from '../runtime/hollow/testing/pod-world.ts'
 import type { Pod } from './pod-types.ts'
-import { PodWorld, testPod } from './testing/pod-world.ts'
+import { testPod } from './testing/doubles.ts'
 
 let world: PodWorld
 afterEach(async () => await world.stop())
 
-async function started(options: HollowOptions, ...pods: readonly Pod[]): Promise<PodWorld> {
+async function started(options: PodWorldOptions, ...pods: readonly Pod[]): Promise<PodWorld> {
   world = new PodWorld(options)
   for (const pod of pods) world.desired.put(pod)
   await world.start()
   return world
 }
 
-const crashing: HollowOptions['script'] = ({ identity }) => (identity.role === 'app' ? { exitAfterMs: 1000, exitCode: 2 } : {})
+const crashing: PodWorldOptions['script'] = ({ identity }) => (identity.role === 'app' ? { exitAfterMs: 1000, exitCode: 2 } : {})
 
 const deleted = (pod: Pod, seconds = 30): Pod => ({
   ...pod,
@@ -334,7 +334,7 @@ test('a volume that can not be prepared holds the pod back and is tried again', 
 
 test('an engine whose answers are lost, or that hangs, leads to no second container', async () => {
   let calls = 0
-  const faults: HollowOptions['faults'] = (call) => {
+  const faults: PodWorldOptions['faults'] = (call) => {
     if (call !== 'create' && call !== 'start') return undefined
     calls++
     return calls % 3 === 0 ? undefined : calls % 3 === 1 ? 'answerLost' : 'hangsAfterEffect'

@@ -7,7 +7,7 @@ import { silentLog } from '../../lib/log.ts'
 import { seededRandom } from '../../lib/random.ts'
 import type { PodVolumes } from '../pods/deps.ts'
 import type { Pod, Volume } from '../pods/pod-types.ts'
-import { TestDesired, testPod } from '../pods/testing/pod-world.ts'
+import { TestDesired, testPod } from '../pods/testing/doubles.ts'
 import type { Mounter } from './mounts.ts'
 import { createVolumes } from './volumes.ts'
 

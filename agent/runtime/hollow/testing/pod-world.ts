@@ -1,82 +1,23 @@
-import type { ConfigMap } from '../../../api/kinds/config-map.ts'
-import type { Secret } from '../../../api/kinds/secret.ts'
-import { FakeClock } from '../../../lib/clock.ts'
-import { silentLog } from '../../../lib/log.ts'
-import { createMetrics } from '../../../lib/metrics.ts'
-import { seededRandom } from '../../../lib/random.ts'
-import type { Service } from '../../../lib/service.ts'
-import type { DesiredState, PodEvent, Reporter, Sandboxes } from '../../contracts.ts'
-import { createProbes } from '../../probes/probes.ts'
-import { HollowRuntime } from '../../runtime/hollow/hollow-runtime.ts'
-import type { HollowOptions } from '../../runtime/hollow/script.ts'
-import type { ContainerSpec, ContainerState } from '../../runtime/runtime.ts'
-import type { PodsDeps, PodVolumes } from '../deps.ts'
-import type { Pod, PodStatus } from '../pod-types.ts'
-import { createPods } from '../pods.ts'
+import { FakeClock } from '../../../../lib/clock.ts'
+import { silentLog } from '../../../../lib/log.ts'
+import { createMetrics } from '../../../../lib/metrics.ts'
+import { seededRandom } from '../../../../lib/random.ts'
+import type { Service } from '../../../../lib/service.ts'
+import type { Sandboxes } from '../../../contracts.ts'
+import type { PodsDeps } from '../../../pods/deps.ts'
+import type { Pod, PodStatus } from '../../../pods/pod-types.ts'
+import { createPods } from '../../../pods/pods.ts'
+import { TestDesired, TestReporter, TestVolumes } from '../../../pods/testing/doubles.ts'
+import { createProbes } from '../../../probes/probes.ts'
+import type { ContainerSpec, ContainerState } from '../../runtime.ts'
+import { HollowRuntime } from '../hollow-runtime.ts'
+import type { Behaviour, Fault, HollowOptions } from '../script.ts'
 
-export const sandboxImage = 'skiff/pause:test'
+export type PodWorldOptions = HollowOptions
+export type PodBehaviour = Behaviour
+export type EngineFault = Fault
 
-type Listener = (uids: readonly string[]) => void
-
-/** Desired state by hand. */
-export class TestDesired implements DesiredState {
-  isKnown = true
-  readonly map = new Map<string, Pod>()
-  readonly configMaps = new Map<string, ConfigMap>()
-  readonly secrets = new Map<string, Secret>()
-  readonly removed = new Set<string>()
-  readonly #listeners = new Set<Listener>()
-
-  put(pod: Pod): void {
-    this.map.set(pod.metadata.uid ?? '', pod)
-    this.tell(pod.metadata.uid ?? '')
-  }
-
-  remove(uid: string): void {
-    this.map.delete(uid)
-    this.removed.add(uid)
-    this.tell(uid)
-  }
-
-  tell(uid: string): void {
-    for (const listener of this.#listeners) listener([uid])
-  }
-
-  pod(uid: string): Pod | undefined {
-    return this.map.get(uid)
-  }
-  pods(): readonly Pod[] {
-    return [...this.map.values()]
-  }
-  configMap(namespace: string, name: string): ConfigMap | undefined {
-    return this.configMaps.get(`${namespace}/${name}`)
-  }
-  secret(namespace: string, name: string): Secret | undefined {
-    return this.secrets.get(`${namespace}/${name}`)
-  }
-  isRemoved(uid: string): boolean {
-    return this.removed.has(uid)
-  }
-  forget(uid: string): void {
-    this.removed.delete(uid)
-  }
-  subscribe(listener: Listener): Disposable {
-    this.#listeners.add(listener)
-    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) }
-  }
-}
-
-export class TestReporter implements Reporter {
-  readonly statuses: { readonly uid: string; readonly status: PodStatus; readonly terminated: boolean }[] = []
-  readonly events: PodEvent[] = []
-
-  status(pod: Pod, status: PodStatus, terminated: boolean): void {
-    this.statuses.push({ uid: pod.metadata.uid ?? '', status, terminated })
-  }
-  event(_pod: Pod, event: PodEvent): void {
-    this.events.push(event)
-  }
-}
+const sandboxImage = 'skiff/pause:test'
 
 /** Sandboxes on the same engine, as the real ones are. */
 function testSandboxes(runtime: HollowRuntime): Sandboxes & { readonly wired: Set<string> } {
@@ -140,39 +81,6 @@ function sandboxSpec(pod: Pod, attempt: number): ContainerSpec {
   }
 }
 
-export class TestVolumes implements PodVolumes {
-  readonly folders = new Set<string>()
-  readonly words = new Map<string, string>()
-  failure: Error | undefined
-
-  async prepare(pod: Pod): Promise<ReadonlyMap<string, string>> {
-    this.folders.add(pod.metadata.uid ?? '')
-    if (this.failure !== undefined) throw this.failure
-    return new Map((pod.spec.volumes ?? []).map(({ name }) => [name, `/volumes/${name}`]))
-  }
-  async refresh(): Promise<void> {
-    // Nothing is written.
-  }
-  async cleanUp(uid: string): Promise<void> {
-    this.folders.delete(uid)
-  }
-  async known(): Promise<readonly string[]> {
-    return [...this.folders]
-  }
-  async subPath(_place: unknown, volumePath: string, subPath: string): Promise<string> {
-    return `${volumePath}/${subPath}`
-  }
-  async terminationLog(uid: string, container: string, attempt: number): Promise<string> {
-    return `/logs/${uid}/${container}/${attempt}`
-  }
-  async lastWords(_uid: string, container: string, attempt: number): Promise<string> {
-    return this.words.get(`${container}/${attempt}`) ?? ''
-  }
-  async filesFolder(uid: string): Promise<string> {
-    return `/files/${uid}`
-  }
-}
-
 /** A node in one process on virtual time: the real workers and probes on the hollow runtime. */
 export class PodWorld {
   readonly clock = new FakeClock()
@@ -183,7 +91,7 @@ export class PodWorld {
   readonly sandboxes: ReturnType<typeof testSandboxes>
   #stop: { readonly controller: AbortController; readonly ended: Promise<unknown> } | undefined
 
-  constructor(options: HollowOptions = {}) {
+  constructor(options: PodWorldOptions = {}) {
     const images = [{ ref: sandboxImage }, ...(options.images ?? [{ ref: 'web:1' }])]
     this.runtime = new HollowRuntime(this.clock, { ...options, images })
     this.sandboxes = testSandboxes(this.runtime)
@@ -254,15 +162,5 @@ export class PodWorld {
 
   get reasons(): readonly string[] {
     return this.reporter.events.map(({ reason }) => reason)
-  }
-}
-
-/** A pod with one container `web` of image `web:1`. */
-export function testPod(spec: Partial<Pod['spec']> = {}, metadata: Partial<Pod['metadata']> = {}): Pod {
-  return {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name: 'web', namespace: 'default', uid: 'uid-1', resourceVersion: '1', ...metadata },
-    spec: { containers: [{ name: 'web', image: 'web:1' }], restartPolicy: 'Always', ...spec },
   }
 }
