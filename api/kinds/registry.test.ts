@@ -21,6 +21,7 @@ interface Schema {
   readonly 'x-proto'?: number
   readonly 'x-proto-in'?: number
   readonly 'x-name'?: string
+  readonly 'x-skiff'?: string
 }
 
 /** Each message once, with its own fields. */
@@ -89,4 +90,15 @@ test.each(messages)('%s: each field has words for explain and its own protobuf n
   }
   const numbers = fields.map(([, schema]) => `${schema['x-proto-in'] ?? ''}/${schema['x-proto']}`)
   expect(numbers).toEqual([...new Set(numbers)])
+})
+
+const compatibility = readFileSync(join(import.meta.dirname, '../../docs/compatibility.md'), 'utf8').split('\n')
+const differing = [...new Map(messages)].flatMap(([name, message]) =>
+  Object.entries(message.properties ?? {}).flatMap(([field, { 'x-skiff': state }]) =>
+    state === undefined ? [] : [[`${name.split('.').at(-1)}.${field}`, state] as const],
+  ),
+)
+
+test.each(differing)('docs/compatibility.md says that %s is %s', (field, state) => {
+  expect(compatibility.find((line) => line.includes(`\`${field}\``))).toContain(state === 'refused' ? 'refused' : '| ignored |')
 })

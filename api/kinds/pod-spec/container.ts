@@ -26,10 +26,16 @@ export type ResourceRequirements = DeepReadonly<Static<typeof resourceRequiremen
 const volumeMountSchema = message(`${core}.VolumeMount`, 'Where a volume of the pod appears in a container.', {
   name: req(str(), 'Name of the volume.', { tag: 1 }),
   readOnly: opt(bool(), 'Mounts read-only.', { tag: 2 }),
-  recursiveReadOnly: opt(str(), 'Read-only for mounts below, too.', { tag: 7, pointer: true, skiff: 'refused' }),
+  recursiveReadOnly: opt(oneOf('Disabled'), 'Read-only for mounts below, too; only Disabled is supported.', {
+    tag: 7,
+    pointer: true,
+  }),
   mountPath: req(str(), 'Path in the container; must not contain ":".', { tag: 3 }),
   subPath: opt(str(), 'Path in the volume that is mounted instead of its root.', { tag: 4 }),
-  mountPropagation: opt(str(), 'Whether mounts made later are seen across.', { tag: 5, pointer: true, skiff: 'refused' }),
+  mountPropagation: opt(oneOf('None'), 'Whether mounts made later are seen across; only None is supported.', {
+    tag: 5,
+    pointer: true,
+  }),
   subPathExpr: opt(str(), 'Like subPath, with variables.', { tag: 6, skiff: 'refused' }),
 })
 export type VolumeMount = DeepReadonly<Static<typeof volumeMountSchema>>

@@ -1,5 +1,5 @@
 import type { DeepReadonly } from '../../meta/object-meta.ts'
-import { anyObject, atomicList, bool, int64, message, opt, req, type Static, str } from '../schema.ts'
+import { anyObject, atomicList, bool, int64, message, oneOf, opt, req, type Static, str } from '../schema.ts'
 
 const core = 'io.k8s.api.core.v1'
 const ptr = { pointer: true } as const
@@ -23,7 +23,7 @@ export const securityContextSchema = message(
     runAsNonRoot: opt(bool(), 'Refuses to start the container as user 0.', { tag: 5, ...ptr }),
     readOnlyRootFilesystem: opt(bool(), 'Makes the root file system read-only.', { tag: 6, ...ptr }),
     allowPrivilegeEscalation: opt(bool(), 'False sets no_new_privs.', { tag: 7, ...ptr }),
-    procMount: opt(str(), 'How /proc is mounted.', { tag: 9, pointer: true, skiff: 'refused' }),
+    procMount: opt(oneOf('Default'), 'How /proc is mounted; only Default is supported.', { tag: 9, pointer: true }),
     seccompProfile: opt(anyObject(), 'Filter of system calls; the default profile of the Docker Engine applies.', {
       tag: 11,
       skiff: 'ignored',
