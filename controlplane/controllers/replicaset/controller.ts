@@ -12,6 +12,8 @@ import { isSameJson } from '../shared/deep-equal.ts'
 import type { BuildDeps } from '../shared/deps.ts'
 import { batchSizes, type Failure, planReplicaSet, podOf, type ReplicaSetPlan, withFailure } from './plan.ts'
 
+/** Index of the pods that nobody controls, by namespace. */
+const orphans = 'orphans'
 const writesAtOnce = 16
 /** Refused by the API: quotas and the like end without telling us. */
 const failureAgainMs = 5000
@@ -20,6 +22,7 @@ const failureAgainMs = 5000
 export function replicaSetController(deps: BuildDeps): ControllerDef {
   const replicaSets = deps.informers.for(ReplicaSet)
   const pods = deps.informers.for(Pod)
+  pods.addIndex(orphans, (pod) => (controllerOf(pod) === undefined ? [pod.metadata.namespace ?? ''] : []))
 
   const relatedTo = (replicaSet: ReplicaSetObject, own: readonly PodObject[]): readonly PodObject[] => {
     const owner = controllerOf(replicaSet)
@@ -41,7 +44,8 @@ export function replicaSetController(deps: BuildDeps): ControllerDef {
       const replicaSet = replicaSets.get(key)
       if (replicaSet === undefined) return undefined
       const { client, signal } = context
-      const candidates = pods.list(replicaSet.metadata.namespace)
+      const { uid = '', namespace = '' } = replicaSet.metadata
+      const candidates = [...pods.ownedBy(uid), ...pods.byIndex(orphans, namespace)]
       const claims = planClaims(replicaSet, labelSelector(replicaSet.spec.selector), candidates)
       const isClaiming = await carryOutClaims({ kind: Pod, claims, owner: replicaSet, ownerKind: ReplicaSet }, client, { signal })
       if (isClaiming) return { afterMs: 0 }
