@@ -73,15 +73,35 @@ const stickyConfig = ({ sessionAffinityConfig }: ServiceSpec) => ({
 
 /** An update by someone who does not know what was picked for the service keeps it: `kubectl replace` of the manifest. */
 function keepAllocated(spec: ServiceSpec, old: ServiceSpec): ServiceSpec {
-  const { clusterIP, clusterIPs, ports } = old
+  const { clusterIP, clusterIPs } = old
   const addresses =
     (spec.clusterIP ?? '') === '' && clusterIP !== undefined ? { clusterIP, clusterIPs: clusterIPs ?? [clusterIP] } : {}
-  if (!hasNodePorts(spec) || !hasNodePorts(old)) return { ...spec, ...addresses }
-  return { ...spec, ...addresses, ports: (spec.ports ?? []).map((port) => keepNodePort(port, ports ?? [])) }
+  const portOf = hasNodePorts(spec) ? keepNodePort : dropNodePort
+  const ports = spec.ports?.map((port) => portOf(port, hasNodePorts(old) ? (old.ports ?? []) : []))
+  return { ...dropOfOldType(spec, old), ...addresses, ...(ports === undefined ? {} : { ports }) }
 }
 
+/** A patch of the type alone leaves what belonged to the old type behind; what was changed on purpose stays, and is judged. */
+function dropOfOldType(spec: ServiceSpec, old: ServiceSpec): ServiceSpec {
+  const { externalTrafficPolicy, allocateLoadBalancerNodePorts, ...rest } = spec
+  const keepsPolicy = isExternal(spec) || externalTrafficPolicy !== old.externalTrafficPolicy
+  const keepsAllocation = spec.type === 'LoadBalancer' || allocateLoadBalancerNodePorts !== old.allocateLoadBalancerNodePorts
+  return {
+    ...rest,
+    ...(keepsPolicy && externalTrafficPolicy !== undefined ? { externalTrafficPolicy } : {}),
+    ...(keepsAllocation && allocateLoadBalancerNodePorts !== undefined ? { allocateLoadBalancerNodePorts } : {}),
+  }
+}
+
+const samePort = (port: ServicePort, olds: readonly ServicePort[]): ServicePort | undefined =>
+  olds.find((one) => one.port === port.port && (one.protocol ?? 'TCP') === (port.protocol ?? 'TCP'))
+
 function keepNodePort(port: ServicePort, olds: readonly ServicePort[]): ServicePort {
-  if ((port.nodePort ?? 0) !== 0) return port
-  const old = olds.find((one) => one.port === port.port && (one.protocol ?? 'TCP') === (port.protocol ?? 'TCP'))
-  return old?.nodePort === undefined ? port : { ...port, nodePort: old.nodePort }
+  const nodePort = samePort(port, olds)?.nodePort
+  return nodePort === undefined || (port.nodePort ?? 0) !== 0 ? port : { ...port, nodePort }
+}
+
+function dropNodePort(port: ServicePort, olds: readonly ServicePort[]): ServicePort {
+  const { nodePort, ...rest } = port
+  return nodePort === samePort(port, olds)?.nodePort ? rest : port
 }

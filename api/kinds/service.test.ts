@@ -105,6 +105,17 @@ test('an update to ClusterIP gives the node port up', () => {
   expect(Service.strategy.prepareForUpdate?.(update, stored).spec.ports?.[0]?.nodePort).toBeUndefined()
 })
 
+test('a patch of the type alone works in both directions', () => {
+  const full = defaulted(Service, stored)
+  const { type: _type, ...rest } = full.spec
+  const back = { ...full, spec: { ...rest, type: 'ClusterIP' } } as const
+  expect(wrongInUpdate(Service, back, full)).toEqual([])
+  expect(Service.strategy.prepareForUpdate?.(back, full).spec).not.toHaveProperty('externalTrafficPolicy')
+  expect(wrongInUpdate(Service, full, back)).toEqual([])
+  const asked = service({ spec: { clusterIP: '10.43.0.9', ...ports({ port: 80, nodePort: 30099 }) } })
+  expect(wrongInUpdate(Service, asked, full)).toEqual(['spec.ports[0].nodePort Forbidden'])
+})
+
 test('the address of a Service cannot be changed', () => {
   const moved = service({ spec: { clusterIP: '10.43.0.10', ...nodePort(30080) } })
   expect(wrongInUpdate(Service, moved, stored)).toEqual(['spec.clusterIPs[0] Invalid'])
