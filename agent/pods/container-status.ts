@@ -2,7 +2,7 @@ import { formatTime } from '../../lib/clock.ts'
 import type { ContainerRole, ContainerState } from '../runtime/runtime.ts'
 import { type Container, type ContainerStatus, initContainersOf, type Pod, podText } from './pod-types.ts'
 import { crashDelayMs, exitCodeOf, isOver, restartAtMs } from './restart.ts'
-import { type Attempt, type PodView, pendingWait, shownWait } from './view.ts'
+import { type Attempt, isInLiveSandbox, type PodView, pendingWait, shownWait } from './view.ts'
 
 type State = NonNullable<ContainerStatus['state']>
 
@@ -44,7 +44,10 @@ function containerStatus(container: Container, role: ContainerRole, input: Conta
           ? (previous.lastState ?? {})
           : {}
         : terminated(last.state, facts),
-    ready: role === 'init' ? newest.isDead && exitCodeOf(newest.state) === 0 : isRunning && facts.isReady(newest.state.id),
+    ready:
+      role === 'init'
+        ? newest.isDead && exitCodeOf(newest.state) === 0
+        : isRunning && isInLiveSandbox(view, newest) && facts.isReady(newest.state.id),
     restartCount: newest.state.identity.attempt,
     image: container.image ?? newest.state.image,
     imageID: newest.state.imageId,

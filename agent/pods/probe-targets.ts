@@ -1,14 +1,15 @@
 import type { ProbeTarget } from './deps.ts'
 import { type Container, namedPorts } from './pod-types.ts'
-import { liveSandbox, newestOf, type PodView } from './view.ts'
+import { isInLiveSandbox, liveSandbox, newestOf, type PodView } from './view.ts'
 
 /** The pod's running app containers, as the probes need to know them. */
 export function probeTargets(view: PodView, wallMs: number): readonly ProbeTarget[] {
-  const podIp = (liveSandbox(view) ?? view.memory.sandbox)?.ip ?? ''
+  const podIp = liveSandbox(view)?.ip ?? ''
   const targets: ProbeTarget[] = []
   for (const container of view.pod.spec.containers) {
-    const state = newestOf(view.seen, container.name)?.state
-    if (state?.status !== 'running' || podIp === '') continue
+    const newest = newestOf(view.seen, container.name)
+    if (newest?.state.status !== 'running' || podIp === '' || !isInLiveSandbox(view, newest)) continue
+    const { state } = newest
     targets.push({
       containerId: state.id,
       container: container.name,

@@ -103,6 +103,11 @@ export function pendingWait({ memory, nowMs }: Pick<PodView, 'memory' | 'nowMs'>
   return wait !== undefined && wait.untilMs > nowMs ? wait : undefined
 }
 
+/** A container in a sandbox that is gone answers nobody. */
+export function isInLiveSandbox(view: PodView, { sandboxId }: Attempt): boolean {
+  return sandboxId !== undefined && liveSandbox(view)?.containerId === sandboxId
+}
+
 /** The sandbox that containers are to run in: the one last ensured, while it runs. */
 export function liveSandbox({ seen, memory }: PodView): Sandbox | undefined {
   const { sandbox } = memory

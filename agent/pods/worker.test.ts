@@ -68,6 +68,7 @@ test('a restart of the agent restarts nothing', async () => {
   await started({}, testPod())
   const before = await world.all()
   await world.stop()
+  const told = world.reporter.statuses.length
   world.clock.step(60_000)
   await world.start()
   await world.pass(30_000)
@@ -75,6 +76,7 @@ test('a restart of the agent restarts nothing', async () => {
     before.map(({ id, startedMs }) => ({ id, startedMs })),
   )
   expect(world.status().phase).toBe('Running')
+  expect(world.reporter.statuses.slice(told).every(({ status }) => status.containerStatuses?.[0]?.ready === true)).toBe(true)
 })
 
 test('a deleted pod is stopped with its grace, then nothing is left and it is reported terminated', async () => {

@@ -174,7 +174,7 @@ export class PodWorker {
   /** Reports the status if it differs from the last one, and back-offs that have begun. */
   #tell(view: PodView): void {
     const { reporter, clock, node } = this.#options.deps
-    if (this.#hasEnded) return
+    if (this.#hasEnded || this.#isAdopting(view)) return
     const previous = previousStatus(this.#reported, view.pod.status)
     const status = podStatus({ view, facts: this.#facts(view), node, previous, wallMs: clock.now() })
     if (this.#reported === undefined || !dequal(status, this.#reported)) {
@@ -182,6 +182,12 @@ export class PodWorker {
       reporter.status(view.pod, status, false)
     }
     this.#tellBackOffs(view)
+  }
+
+  /** A running sandbox whose address is not known yet: a new agent has not asked. Soon it has, and nothing will have changed. */
+  #isAdopting({ seen, memory }: PodView): boolean {
+    if (memory.sandbox !== undefined || memory.stop !== undefined || memory.waits.has('sandbox')) return false
+    return seen.sandboxes.some(({ status }) => status === 'running')
   }
 
   #tellBackOffs(view: PodView): void {

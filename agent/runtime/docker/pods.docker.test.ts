@@ -219,7 +219,7 @@ test('exit code, last words and a command that does not exist are told as Kubern
 
 test('a crashed container is restarted, and a killed sandbox replaced', async () => {
   const container = { name: 'web', image: testImage, command: ['sleep', '3600'] }
-  desired.put(testPod({ containers: [container] }, { uid: 'uid-crash' }))
+  desired.put(testPod({ containers: [container], terminationGracePeriodSeconds: 1 }, { uid: 'uid-crash' }))
   startAgent()
   await eventually('it is ready', () => isReady('uid-crash'))
   const kill = async (role: string): Promise<void> => {
