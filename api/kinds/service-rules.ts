@@ -4,8 +4,6 @@ import { checkPortRef } from './pod-spec/check-probe.ts'
 import { checkLabels, checkName, checkRange, checkText, type Wrong } from './rules.ts'
 import type { ServicePort, ServiceSpec } from './service-spec.ts'
 
-/** Where node ports are picked from, and must lie. */
-export const nodePortRange = { from: 30_000, to: 32_767 } as const
 const supportedTypes = ['ClusterIP', 'NodePort', 'LoadBalancer'] as const
 const maxStickySeconds = 86_400
 
@@ -60,9 +58,9 @@ function* checkNodePort(field: string, port: ServicePort, type: string, taken: S
     yield forbiddenField(field, "may not be used when `type` is 'ClusterIP'")
     return
   }
-  if (nodePort < nodePortRange.from || nodePort > nodePortRange.to) {
-    yield invalid(field, nodePort, `node ports lie between ${nodePortRange.from} and ${nodePortRange.to}`)
-  }
+  // The range is an option of the control plane: whoever gives ports out checks it.
+  const wrong = wrongPort(nodePort)
+  if (wrong !== undefined) yield invalid(field, nodePort, wrong)
   const key = `${port.protocol ?? 'TCP'}/${nodePort}`
   if (taken.has(key)) yield duplicate(field, nodePort)
   taken.add(key)

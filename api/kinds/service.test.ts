@@ -45,8 +45,8 @@ test.each<[string, Part<Service['spec']>]>([
   ['spec.ports[0].targetPort Invalid', ports({ port: 1, targetPort: 'Not A Port' })],
   ['spec.ports[0].targetPort Invalid', ports({ port: 1, targetPort: 70000 })],
   ['spec.ports[0].nodePort Forbidden', ports({ port: 80, nodePort: 30080 })],
-  ['spec.ports[0].nodePort Invalid', nodePort(80)],
-  ['spec.ports[0].nodePort Invalid', nodePort(32768)],
+  ['spec.ports[0].nodePort Invalid', nodePort(-1)],
+  ['spec.ports[0].nodePort Invalid', nodePort(65536)],
   [
     'spec.ports[1].nodePort Duplicate',
     { type: 'NodePort', ...ports({ name: 'a', port: 1, nodePort: 30001 }, { name: 'b', port: 2, nodePort: 30001 }) },

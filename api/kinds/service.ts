@@ -84,7 +84,7 @@ export const Service = defineKind({
   schemaName: `${core}.Service`,
   body: {
     spec: req(serviceSpecSchema, 'What the service is to be.', { tag: 2 }),
-    status: opt(serviceStatusSchema, 'What is known about the service.', { tag: 3, default: {} }),
+    status: opt(serviceStatusSchema, 'What is known about the service.', { tag: 3, default: { loadBalancer: {} } }),
   },
 })({ columns: serviceColumns, strategy: serviceStrategy })
 export type Service = ObjectOf<typeof Service>

@@ -1,22 +1,22 @@
-import { Ajv } from 'ajv'
+import { decodeObject, withDefaults } from '../derive/validate.ts'
 import type { KindDef } from '../kinds/define.ts'
 import type { ApiObject } from '../meta/object-meta.ts'
 import type { FieldError } from '../meta/status.ts'
 
-const ajv = new Ajv({ strict: false, allErrors: true, useDefaults: true, validateFormats: false })
+/** The same kind, for functions that take any. */
+const plain = <O extends ApiObject>(kind: KindDef<O>): KindDef => kind as unknown as KindDef
 
-/** `input` as the schema sees it, with the schema's defaults; throws what the schema says. */
+/** `input` as the schema reads it; throws what the schema says. */
 export function parsed<O extends ApiObject>(kind: KindDef<O>, input: unknown): O {
-  const object = structuredClone(input)
-  if (!ajv.validate(kind.schema, object)) throw new Error(ajv.errorsText())
+  const { object, errors } = decodeObject(plain(kind), input, {})
+  if (errors.length > 0) throw new Error(lines(errors).join(', '))
   // The schema has just said so.
   return object as O
 }
 
 /** With all defaults: what a server stores of an update. */
 export function defaulted<O extends ApiObject>(kind: KindDef<O>, input: unknown): O {
-  const object = parsed(kind, input)
-  return kind.strategy.default?.(object) ?? object
+  return withDefaults(plain(kind), parsed(kind, input)) as O
 }
 
 /** What a server stores of a create. */
@@ -30,7 +30,8 @@ const lines = (errors: readonly FieldError[]): string[] =>
 
 /** `field Kind` of each wrong field, as in `spec.replicas Invalid`. */
 export function wrongIn<O extends ApiObject>(kind: KindDef<O>, input: unknown): string[] {
-  return lines(kind.strategy.validate?.(defaulted(kind, input)) ?? [])
+  const { errors } = decodeObject(plain(kind), input, {})
+  return lines(errors.length > 0 ? errors : (kind.strategy.validate?.(defaulted(kind, input)) ?? []))
 }
 
 export function wrongInUpdate<O extends ApiObject>(kind: KindDef<O>, now: O, old: O): string[] {

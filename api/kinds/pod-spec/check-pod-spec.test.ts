@@ -87,7 +87,7 @@ test.each<[string, unknown]>([
   [at('env[0].valueFrom.secretKeyRef.key Invalid'), env({ valueFrom: { secretKeyRef: { name: 's', key: 'a/b' } } })],
   [at('envFrom[0] Invalid'), containerWith({ envFrom: [{ prefix: 'A_' }] })],
   [at('envFrom[0].secretRef Forbidden'), containerWith({ envFrom: [{ configMapRef: { name: 'a' }, secretRef: { name: 'b' } }] })],
-  [at('resources.limits[cpu] Invalid'), containerWith({ resources: { limits: { cpu: 'much' }, requests: { cpu: 1 } } })],
+  [at('resources.limits.cpu Invalid'), containerWith({ resources: { limits: { cpu: 'much' }, requests: { cpu: 1 } } })],
   [at('resources.requests[cpu] Invalid'), containerWith({ resources: { requests: { cpu: '-1' } } })],
   [
     at('resources.requests[memory] Invalid'),
@@ -216,7 +216,7 @@ test.each([
   ['an unknown restart policy', podWith({ restartPolicy: 'Sometimes' })],
   ['another operating system', podWith({ os: { name: 'windows' } })],
 ])('the schema refuses %s', (_what, object) => {
-  expect(() => parsed(Pod, object)).toThrow('must be equal to one of the allowed values')
+  expect(() => parsed(Pod, object)).toThrow('NotSupported')
 })
 
 const placed = pod({ spec: { nodeName: 'n', activeDeadlineSeconds: 60, tolerations: [{ key: 'a', operator: 'Exists' }] } })
