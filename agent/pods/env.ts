@@ -50,8 +50,8 @@ export function environment(container: Container, facts: EnvFacts): Environment 
   return { env, skipped }
 }
 
-/** What C programs and Docker take for a name: anything printable but `=`; Kubernetes allows the same since 1.30. */
-const isVariableName = (name: string): boolean => /^[\x20-\x3c\x3e-\x7e]{1,1024}$/.test(name) && !/^\d/.test(name)
+/** Letters, digits, `.`, `_` and `-`, no digit first: what the API calls a valid name for keys of envFrom. */
+const isVariableName = (name: string): boolean => /^[-._a-zA-Z][-._a-zA-Z0-9]{0,1023}$/.test(name)
 
 type EnvFrom = NonNullable<Container['envFrom']>[number]
 

@@ -54,6 +54,10 @@ async function runHook(
   }
   if (hook.httpGet === undefined) return
   const ports = namedPorts(container)
-  const result = await httpCheck(hook.httpGet, { podIp: context.memory.sandbox?.ip ?? '', ports }, { signal })
+  const result = await httpCheck(
+    hook.httpGet,
+    { podIp: context.memory.sandbox?.ip ?? context.pod?.status?.podIP ?? '', ports },
+    { signal },
+  )
   if (!result.isOk) throw new Error(result.message)
 }

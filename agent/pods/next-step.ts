@@ -3,7 +3,7 @@ import { type Container, containersOf, graceMsOf, initContainersOf } from './pod
 import { attemptAfter, exitCodeOf, isFinished, isOver, type NextAttempt, restartAtMs } from './restart.ts'
 import type { Step, StopTarget } from './step.ts'
 import { stopNext } from './stop-step.ts'
-import { type Attempt, liveSandbox, newestOf, type PodView, pendingWait, type Wait } from './view.ts'
+import { type Activity, type Attempt, liveSandbox, newestOf, type PodView, pendingWait, type Wait } from './view.ts'
 
 /** Attempts kept of each container: the newest, and the one before for `logs --previous` and lastState. */
 const keptAttempts = 2
@@ -56,7 +56,8 @@ function initNext(view: PodView): Step {
 function containerNext(view: PodView, container: Container, role: ContainerRole): Step {
   const { memory, nowMs, pod } = view
   const { name } = container
-  if (memory.activities.has(name)) return { do: 'wait', untilMs: undefined }
+  const activity = memory.activities.get(name)
+  if (activity !== undefined && !isOutdated(activity, container)) return until(undefined)
   const newest = newestOf(view.seen, name)
   const wait = pendingWait(view, `container/${name}`)
   if (newest !== undefined && !newest.isDead) return wait === undefined ? aliveNext(view, container, newest) : until(wait.untilMs)
@@ -70,6 +71,9 @@ function containerNext(view: PodView, container: Container, role: ContainerRole)
   if (wait !== undefined) return until(wait.untilMs)
   return makeNext(view, container, role, attemptAfter(newest, sandboxId))
 }
+
+/** The image was changed while another one is being pulled: that pull is given up. */
+const isOutdated = (activity: Activity, { image }: Container): boolean => activity.kind === 'image' && activity.image !== image
 
 /** Image first, then the container. */
 function makeNext(view: PodView, container: Container, role: ContainerRole, next: NextAttempt): Step {

@@ -2,7 +2,7 @@ import { Bell, isAbort, sleep, withDeadline } from '../../lib/async.ts'
 import { Backoff } from '../../lib/backoff.ts'
 import type { Service } from '../../lib/service.ts'
 import type { ContainerState } from '../runtime/runtime.ts'
-import { createBackoffs } from './context.ts'
+import { type Backoffs, createBackoffs } from './context.ts'
 import type { PodsDeps } from './deps.ts'
 import { KeyedLanes } from './keyed-lanes.ts'
 import { uidOf } from './pod-types.ts'
@@ -18,6 +18,11 @@ export interface PodsOptions {
 }
 
 const listDeadlineMs = 60_000
+
+interface Shared {
+  readonly lanes: KeyedLanes
+  readonly backoffs: Backoffs
+}
 
 /** Runs the pods of this node: a worker for each, woken by whatever changes, and a relist for what was missed. */
 export function createPods(deps: PodsDeps, options: PodsOptions = {}): Service {
@@ -53,7 +58,8 @@ class PodsService implements Service {
     const lanes: KeyedLanes = new KeyedLanes({
       lanes: this.#options.lanes,
       clock,
-      work: async (uid, laneSignal) => (this.#isOurs(uid) ? await this.#work(workerFor(uid), uid, lanes, laneSignal) : undefined),
+      work: async (uid, laneSignal) =>
+        this.#isOurs(uid) ? await this.#work(workerFor(uid), uid, { lanes, backoffs }, laneSignal) : undefined,
       failed: (uid, err) => {
         this.#metrics.syncs.inc({ result: 'error' })
         log.warn('pod not brought forward', { podUid: uid, err })
@@ -85,9 +91,10 @@ class PodsService implements Service {
     return this.#workers.has(uid) || desired.pod(uid) !== undefined || desired.isRemoved(uid)
   }
 
-  async #work(worker: PodWorker, uid: string, lanes: KeyedLanes, signal: AbortSignal): Promise<number | undefined> {
+  async #work(worker: PodWorker, uid: string, { lanes, backoffs }: Shared, signal: AbortSignal): Promise<number | undefined> {
     const result = await worker.sync(signal)
     this.#metrics.syncs.inc({ result: 'ok' })
+    backoffs.trouble.forget(uid)
     if (!result.gone) return result.untilMs
     this.#workers.delete(uid)
     lanes.forget(uid)

@@ -253,6 +253,16 @@ test('a changed image restarts the container', async () => {
   expect(running.map(({ image, identity }) => ({ image, attempt: identity.attempt }))).toEqual([{ image: 'web:2', attempt: 1 }])
 })
 
+test('an image that is changed while the old one is pulled is not waited for', async () => {
+  await started({ images: [], pullMs: 60_000 }, testPod())
+  await world.pass(10_000)
+  world.desired.put(testPod({ containers: [{ name: 'web', image: 'web:2' }] }))
+  await world.pass(61_000)
+  expect((await world.containers()).map(({ image, status }) => ({ image, status }))).toEqual([
+    { image: 'web:2', status: 'running' },
+  ])
+})
+
 test('activeDeadlineSeconds ends the pod as failed, whatever the wall clock does', async () => {
   await started({}, testPod({ activeDeadlineSeconds: 5 }))
   await world.pass(4000)

@@ -155,7 +155,7 @@ export class PodWorker {
       const view = this.#view(this.#pod, seen)
       probes.sync(this.#options.uid, probeTargets(view, clock.now()))
       memory.unhealthy = this.#unhealthy(seen)
-      this.#tell(view)
+      if (!isRemoved) this.#tell(view)
     }
     return seen
   }

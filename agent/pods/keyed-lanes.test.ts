@@ -1,0 +1,98 @@
+import { expect, test } from 'vitest'
+import { FakeClock } from '../../lib/clock.ts'
+import { KeyedLanes } from './keyed-lanes.ts'
+import { Slots } from './slots.ts'
+
+const settle = async (): Promise<void> => {
+  for (let count = 0; count < 10; count++) await new Promise((resolve) => setImmediate(resolve))
+}
+
+test('a key added while it is worked on is worked on once more, never twice at a time', async () => {
+  const clock = new FakeClock()
+  const controller = new AbortController()
+  const gates: (() => void)[] = []
+  let running = 0
+  let most = 0
+  const lanes = new KeyedLanes({
+    lanes: 3,
+    clock,
+    failed: () => 0,
+    work: async () => {
+      most = Math.max(most, ++running)
+      await new Promise<void>((resolve) => gates.push(resolve))
+      running--
+      return undefined
+    },
+  })
+  const ended = lanes.run(controller.signal)
+  lanes.add('a')
+  await settle()
+  for (let count = 0; count < 5; count++) lanes.add('a')
+  gates.shift()?.()
+  await settle()
+  gates.shift()?.()
+  await settle()
+  expect(gates.length).toBe(0)
+  expect(most).toBe(1)
+  controller.abort(new Error('over'))
+  await ended
+})
+
+test('the number of lanes bounds the work, a time is kept, and a failure comes back after its delay', async () => {
+  const clock = new FakeClock()
+  const controller = new AbortController()
+  const done: string[] = []
+  let running = 0
+  let most = 0
+  const lanes = new KeyedLanes({
+    lanes: 2,
+    clock,
+    failed: () => 5000,
+    work: async (key) => {
+      most = Math.max(most, ++running)
+      await new Promise((resolve) => setImmediate(resolve))
+      running--
+      done.push(key)
+      if (key === 'bad') throw new Error('trouble')
+      return key === 'again' && done.length < 6 ? clock.monotonicMs() + 1000 : undefined
+    },
+  })
+  const ended = lanes.run(controller.signal)
+  for (const key of ['again', 'bad', 'c', 'd']) lanes.add(key)
+  await settle()
+  expect([...done].sort()).toEqual(['again', 'bad', 'c', 'd'])
+  expect(most).toBe(2)
+  clock.step(1000)
+  await settle()
+  expect(done.slice(4)).toEqual(['again'])
+  clock.step(4000)
+  await settle()
+  expect(done.slice(4)).toContain('bad')
+  controller.abort(new Error('over'))
+  await ended
+  expect(clock.nextTimerAt).toBeUndefined()
+})
+
+test('slots go to who came first, and a waiter that gives up takes none', async () => {
+  const slots = new Slots(1)
+  const order: string[] = []
+  const never = new AbortController().signal
+  let open: () => void = () => undefined
+  const gate = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  const first = slots.use(never, async () => {
+    await gate
+    order.push('first')
+  })
+  const impatient = new AbortController()
+  const second = slots.use(impatient.signal, async () => void order.push('second'))
+  const third = slots.use(never, async () => void order.push('third'))
+  impatient.abort(new Error('gave up'))
+  await expect(second).rejects.toThrow('gave up')
+  open()
+  await Promise.all([first, third])
+  expect(order).toEqual(['first', 'third'])
+  await slots.use(never, async () => void order.push('fourth'))
+  expect(order.at(-1)).toBe('fourth')
+})
