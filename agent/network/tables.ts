@@ -124,13 +124,19 @@ function addPort(nat: Map<string, string[]>, filter: Map<string, string[]>, inpu
   if (inner.length > 0) {
     nat.get(services)?.push(`${toCluster} ${note} -j ${balance(nat, input, entry.internalLocal ? 'SVL' : 'SVC', inner)}`)
   } else {
-    filter.get(reject)?.push(`${toCluster} ${note} -j ${refusal(all)}`)
+    filter.get(reject)?.push(`${toCluster} ${note} -j ${refusal(all, port)}`)
   }
   if (isPort(port.nodePort)) addNodePort(nat, filter, input, { all, local, note })
 }
 
-/** Nobody there at all: say so. Only elsewhere, by the service's own wish: stay silent, as Kubernetes does. */
-const refusal = (all: readonly Endpoint[]): string => (all.length === 0 ? 'REJECT --reject-with icmp-port-unreachable' : 'DROP')
+/**
+ * Nobody there at all: say so, to TCP by a reset, which unlike ICMP passes every kernel's address rewriting. Only
+ * elsewhere, by the service's own wish: stay silent, as Kubernetes does.
+ */
+function refusal(all: readonly Endpoint[], { protocol }: ServicePort): string {
+  if (all.length > 0) return 'DROP'
+  return `REJECT --reject-with ${protocol === 'TCP' ? 'tcp-reset' : 'icmp-port-unreachable'}`
+}
 
 function addNodePort(
   nat: Map<string, string[]>,
@@ -141,7 +147,7 @@ function addNodePort(
   const { entry, port, options } = input
   const toNode = `${proto(port)} --dport ${port.nodePort}`
   const outer = entry.externalLocal ? local : all
-  if (outer.length === 0) filter.get(reject)?.push(`${isLocal} ${toNode} ${note} -j ${refusal(all)}`)
+  if (outer.length === 0) filter.get(reject)?.push(`${isLocal} ${toNode} ${note} -j ${refusal(all, port)}`)
   if (all.length === 0) return
   const everywhere = balance(nat, input, 'SVC', all)
   const external = chainName('EXT', entry, port)
