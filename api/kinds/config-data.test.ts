@@ -52,7 +52,7 @@ test('the type of a Secret cannot be changed', () => {
 test.each<[string, Part<ConfigMap>]>([
   ['data[a b] Invalid', { data: { 'a b': '' } }],
   ['data[key] Invalid', { binaryData: { key: 'MQ==' } }],
-  [' TooLong', { data: { big: 'ü'.repeat(600_000) } }],
+  ['data TooLong', { data: { big: 'ü'.repeat(600_000) } }],
 ])('a ConfigMap is refused: %s', (wrong, part) => {
   expect(wrongIn(ConfigMap, configMap(part))).toEqual([wrong])
 })

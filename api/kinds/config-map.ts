@@ -40,5 +40,5 @@ function* checkConfigMap({ data = {}, binaryData = {} }: ConfigMap): Wrong {
     if (Object.hasOwn(data, key)) yield invalid(`data[${key}]`, key, 'duplicate of key present in binaryData')
   }
   const size = textSize(data) + base64Size(binaryData)
-  yield* checkDataSize('', size)
+  yield* checkDataSize('data', size)
 }

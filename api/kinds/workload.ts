@@ -47,7 +47,7 @@ export function scaleOf<O extends Workload>(): NonNullable<Strategy<O>['scale']>
 }
 
 /** A count, or a percentage of the replicas. */
-export function* checkIntOrPercent(field: string, value: number | string | undefined, most = Number.POSITIVE_INFINITY): Wrong {
+function* checkIntOrPercent(field: string, value: number | string | undefined, most = Number.POSITIVE_INFINITY): Wrong {
   if (value === undefined) return
   if (typeof value === 'number') {
     if (value < 0) yield invalid(field, value, 'must be greater than or equal to 0')
