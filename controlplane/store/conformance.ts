@@ -152,8 +152,9 @@ export function storeConformance(name: string, connect: () => Store): void {
         if (seen.length === 1) stop.abort(new Error('enough'))
       }
     })()
+    const ended = expect(watching).rejects.toThrow('enough')
     await write('a', '1')
-    await expect(watching).rejects.toThrow('enough')
+    await ended
     expect(seen).toEqual(['put'])
   })
 

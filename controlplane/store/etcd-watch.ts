@@ -119,7 +119,7 @@ const progressOf = (response: IWatchResponse): number => (response.events.length
 
 function eventOf({ type, kv, prev_kv: previous }: IEvent): StoreEvent {
   const before = previous === null || previous === undefined ? undefined : keyValueOf(previous)
-  if (type === 'Put' || String(type) === 'PUT') return { type: 'put', current: keyValueOf(kv), previous: before }
+  if (type === 'Put') return { type: 'put', current: keyValueOf(kv), previous: before }
   return { type: 'delete', key: kv.key.toString(), modRevision: revisionOf(kv.mod_revision), previous: before }
 }
 

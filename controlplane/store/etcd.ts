@@ -1,7 +1,7 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { ICompare, IRangeRequest, IRequestOp, ITxnRequest } from 'etcd3'
 import { isExpired } from '../../api/meta/status.ts'
-import type { AbortOptions } from '../../lib/async.ts'
+import { type AbortOptions, withDeadline } from '../../lib/async.ts'
 import { campaignInEtcd } from './etcd-campaign.ts'
 import { EtcdClient, type EtcdOptions, keyValueOf, prefixEnd, revisionOf } from './etcd-client.ts'
 import { watchEtcd } from './etcd-watch.ts'
@@ -27,7 +27,13 @@ const maxVersions = 32
 export interface EtcdStatus {
   readonly version: string
   readonly sizeBytes: number
+  readonly revision: number
+  /** etcd takes no writes since it was full, and will not before it is told to. */
+  readonly isOutOfSpace: boolean
 }
+
+/** How long etcd may take to write its file anew: it answers nothing else meanwhile. */
+const defragmentMs = 120_000
 
 /** Nothing is connected before the first call. `close` ends what is under way. */
 export function etcdStore(options: EtcdOptions): EtcdStore {
@@ -46,8 +52,32 @@ export class EtcdStore implements Store {
   }
 
   async status(opts: AbortOptions): Promise<EtcdStatus> {
-    const status = await this.#client.call('status', opts, (call) => this.#client.calls.maintenance.status(call))
-    return { version: status.version, sizeBytes: Number(status.dbSize) }
+    const { maintenance } = this.#client.calls
+    const status = await this.#client.call('status', opts, (call) => maintenance.status(call))
+    const { alarms } = await this.#client.call('alarms', opts, (call) => maintenance.alarm({ action: 'Get' }, call))
+    return {
+      version: status.version,
+      sizeBytes: Number(status.dbSize),
+      revision: revisionOf(status.header.revision),
+      isOutOfSpace: alarms.some(({ alarm }) => alarm === 'Nospace'),
+    }
+  }
+
+  /** Gives the space of what was compacted back. The member that is asked stands still for it. */
+  async defragment({ signal }: AbortOptions): Promise<void> {
+    const { clock } = this.#client.options
+    await withDeadline({ clock, ms: defragmentMs, signal, what: 'defragmenting etcd' }, () =>
+      this.#client.calls.maintenance.defragment({ deadline: clock.now() + defragmentMs }),
+    )
+  }
+
+  /** Lets etcd take writes again. */
+  async disarmSpaceAlarm(opts: AbortOptions): Promise<void> {
+    const { maintenance } = this.#client.calls
+    const { alarms } = await this.#client.call('alarms', opts, (call) => maintenance.alarm({ action: 'Get' }, call))
+    for (const { alarm, memberID } of alarms.filter((one) => one.alarm === 'Nospace')) {
+      await this.#client.call('disarming', opts, (call) => maintenance.alarm({ action: 'Deactivate', alarm, memberID }, call))
+    }
   }
 
   async get(key: string, opts: AbortOptions): Promise<{ item: KeyValue | undefined; revision: number }> {
