@@ -85,8 +85,12 @@ function makeNext(view: PodView, container: Container, role: ContainerRole, next
   return until(wait.then !== undefined && wait.then.atMs > view.nowMs ? wait.then.atMs : wait.untilMs)
 }
 
-function aliveNext({ memory }: PodView, container: Container, { state }: Attempt): Step {
-  if (state.status === 'created') return { do: 'start', id: state.id, container }
+function aliveNext({ memory, hashes }: PodView, container: Container, { state, sandboxId }: Attempt): Step {
+  if (state.status === 'created') {
+    // Made, but never started, for what is no longer wanted: made anew under the same number.
+    const isStale = sandboxId !== memory.sandbox?.containerId || state.identity.specHash !== hashes.get(container.name)
+    return isStale ? { do: 'remove', ids: [state.id] } : { do: 'start', id: state.id, container }
+  }
   if (memory.postStart.get(state.id) === 'pending') return { do: 'postStart', id: state.id, container }
   return until(undefined)
 }
