@@ -47,6 +47,8 @@ export interface ControllerDef {
   /** `plural` or `plural/status` of what it writes; a status has one writer. */
   readonly writes: readonly string[]
   readonly workers: number
+  /** Keys that are looked at from the start, whatever there is. */
+  readonly startKeys?: readonly string[]
   /** Brings what the key names to where it should be. Runs for one key at a time; must be repeatable at any point. */
   reconcile(key: string, context: ReconcileContext): Promise<Again | undefined>
 }
@@ -200,6 +202,7 @@ class ControllerLoop {
   }
 
   #enqueueAll(): void {
+    for (const key of this.#def.startKeys ?? []) this.#queue.add(key)
     for (const source of this.#def.sources) {
       for (const object of this.#deps.informers.for(source.kind).list()) this.#enqueue(source, { old: undefined, new: object })
     }
