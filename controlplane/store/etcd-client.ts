@@ -71,20 +71,19 @@ export class EtcdClient {
    */
   async call<T>(what: string, { signal }: AbortOptions, attempt: Attempt<T>): Promise<T> {
     const { clock, random, callMs, attemptMs } = this.options
-    const stop = AbortSignal.any([signal, this.closed])
     const backoff = new Backoff({ baseMs: 50, maxMs: 1_000, random, clock })
     const endMs = clock.monotonicMs() + callMs
     for (;;) {
-      stop.throwIfAborted()
+      this.closed.throwIfAborted()
       const ms = Math.min(attemptMs, Math.max(1, endMs - clock.monotonicMs()))
       try {
-        return await withDeadline({ clock, ms, signal: stop, what }, () => attempt({ deadline: clock.now() + ms }))
+        return await withDeadline({ clock, ms, signal, what }, () => attempt({ deadline: clock.now() + ms }))
       } catch (err) {
         const delayMs = backoff.next(what)
         const isLast = clock.monotonicMs() + delayMs >= endMs
-        if (stop.aborted) throw err
+        if (signal.aborted) throw err
         if (isLast || !isUnknownOutcome(err)) throw asStatusError(err, what)
-        await sleep(clock, delayMs, stop)
+        await sleep(clock, delayMs, signal)
       }
     }
   }

@@ -1,4 +1,4 @@
-import { type AbortOptions, aborted } from '../../lib/async.ts'
+import type { AbortOptions } from '../../lib/async.ts'
 
 /**
  * A read whose answer must be from after the question. All who ask while one is on its way share the next one, so that
@@ -18,13 +18,12 @@ export class SharedRead<T> {
   async read({ signal }: AbortOptions): Promise<T> {
     signal.throwIfAborted()
     this.#next ??= this.#afterSent()
-    const gone = new AbortController()
-    try {
-      const stopped = aborted(AbortSignal.any([signal, gone.signal])).then(() => Promise.reject(signal.reason))
-      return await Promise.race([this.#next, stopped])
-    } finally {
-      gone.abort()
-    }
+    const next = this.#next
+    return await new Promise<T>((resolve, reject) => {
+      const stop = (): void => reject(signal.reason)
+      signal.addEventListener('abort', stop, { once: true })
+      next.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
+    })
   }
 
   async #afterSent(): Promise<T> {
