@@ -245,6 +245,20 @@ test('after a power cut everything starts again, without the control plane and w
   expect(world.status()).toMatchObject({ phase: 'Running', containerStatuses: [{ restartCount: 1, state: { running: {} } }] })
 })
 
+test('what happens without any event is found by the relist', async () => {
+  await started({}, testPod())
+  world.runtime.powerOff()
+  await world.pass(22_000)
+  expect(world.status()).toMatchObject({ phase: 'Running', containerStatuses: [{ restartCount: 1, state: { running: {} } }] })
+})
+
+test('a storm of starts is worked through by a bounded number of lanes', async () => {
+  const pods = Array.from({ length: 40 }, (_, index) => testPod({}, { uid: `uid-${index}`, name: `web-${index}` }))
+  await started({}, ...pods)
+  await world.pass(1000)
+  expect(pods.map(({ metadata }) => world.status(metadata.uid).phase)).toEqual(pods.map(() => 'Running'))
+})
+
 test('a changed image restarts the container', async () => {
   await started({}, testPod())
   world.desired.put(testPod({ containers: [{ name: 'web', image: 'web:2' }] }))

@@ -38,6 +38,7 @@ class HostVolumes implements PodVolumes {
   readonly #folders: PodFolders
   readonly #options: VolumesOptions
   readonly #mounter: Mounter
+  #mayNotMount = false
 
   constructor(options: VolumesOptions) {
     this.#options = options
@@ -158,11 +159,12 @@ class HostVolumes implements PodVolumes {
 
   /** Secrets shall not touch the disk. Where the host allows no mounts, a folder that only root can enter has to do. */
   async #inMemory(folder: string, opts: AbortOptions): Promise<void> {
-    if ((await this.#mounter.below(folder, opts)).includes(folder)) return
+    if (this.#mayNotMount || (await this.#mounter.below(folder, opts)).includes(folder)) return
     try {
       await this.#mounter.tmpfs(folder, { sizeBytes: secretBytes, mode: 0o755 }, opts)
     } catch (err) {
       opts.signal.throwIfAborted()
+      this.#mayNotMount = true // Said once: it will not change while the agent runs.
       this.#options.log.warn('secret volume lies on disk', { folder, err })
     }
   }
