@@ -217,7 +217,7 @@ test.each([
   ['7b7d', '400 the body is no valid protobuf message: it does not begin with "k8s\\0"'],
   ['6b387300', '415  in  is not known as protobuf, send JSON'],
   ['6b38730000', '400 the body is no valid protobuf message: there is no field 0'],
-  ['6b3873000a0500', '400 the body is no valid protobuf message: it ends inside a field'],
+  ['6b3873000a0200', '400 the body is no valid protobuf message: it ends inside a field'],
   ['6b3873000affffffffffffffffffff01', '400 the body is no valid protobuf message: a number is longer than 10 bytes'],
   ['6b3873000affffffff7f', '400 the body is no valid protobuf message: a field is longer than the body'],
   ['6b3873000b', '400 the body is no valid protobuf message: field 1 has the unknown wire type 3'],

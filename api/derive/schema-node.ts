@@ -25,9 +25,12 @@ export interface SchemaNode {
   readonly 'x-patch-strategy'?: string
   readonly 'x-kubernetes-quantity'?: boolean
   readonly 'x-kubernetes-int-or-string'?: boolean
+  readonly 'x-kubernetes-group-version-kind'?: readonly unknown[]
 }
 
 export const schemaNode = (schema: TSchema): SchemaNode => schema as unknown as SchemaNode
 
 export const isPlainObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
+
+export type JsonRecord = Readonly<Record<string, unknown>>
