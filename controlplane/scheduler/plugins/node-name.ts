@@ -1,0 +1,8 @@
+import { definePlugin, fits } from './plugin.ts'
+
+export const nodeName = definePlugin({
+  name: 'NodeName',
+  prepare: (pod) => pod.spec.nodeName ?? '',
+  filter: (wanted, node) => (wanted === '' || wanted === node.name ? fits : ["node(s) didn't match the requested node name"]),
+  wakes: ['NodeAdded'],
+})

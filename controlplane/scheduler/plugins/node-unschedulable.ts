@@ -1,0 +1,11 @@
+import { isTolerated } from '../../../api/meta/taints.ts'
+import { definePlugin, fits } from './plugin.ts'
+
+const taint = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' } as const
+
+export const nodeUnschedulable = definePlugin({
+  name: 'NodeUnschedulable',
+  prepare: (pod) => isTolerated(pod.spec.tolerations, taint),
+  filter: (tolerated, { node }) => (node.spec?.unschedulable !== true || tolerated ? fits : ['node(s) were unschedulable']),
+  wakes: ['NodeAdded', 'NodeChanged'],
+})

@@ -1,0 +1,12 @@
+import { controllerOf } from '../../../api/meta/object-meta.ts'
+import { definePlugin } from './plugin.ts'
+
+/** Rather where fewest pods of the same owner stand. */
+export const spreadOwner = definePlugin<string | undefined>({
+  name: 'SpreadOwner',
+  prepare: (pod) => controllerOf(pod)?.uid,
+  score: (owner, node) =>
+    owner === undefined ? 0 : [...node.pods.values()].filter((pod) => controllerOf(pod)?.uid === owner).length,
+  scale: 'inverse',
+  weight: 2,
+})

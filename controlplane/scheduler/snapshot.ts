@@ -1,0 +1,173 @@
+import type { Node } from '../../api/kinds/node.ts'
+import type { Pod } from '../../api/kinds/pod.ts'
+import { type Amounts, allocatable, podRequests, scoredRequest } from './resources.ts'
+
+export interface HostPort {
+  readonly ip: string
+  readonly protocol: string
+  readonly port: number
+}
+
+/** A node and what stands on it. Read by plugins, changed only by the snapshot. */
+export interface NodeInfo {
+  readonly name: string
+  readonly node: Node
+  readonly pods: ReadonlyMap<string, Pod>
+  readonly allocatable: Amounts
+  readonly requested: Amounts
+  /** With a minimum for pods that ask for nothing. */
+  readonly scored: { readonly cpu: number; readonly memory: number }
+  readonly hostPorts: readonly HostPort[]
+}
+
+export function hostPortsOf(pod: Pod): readonly HostPort[] {
+  return [...pod.spec.containers, ...(pod.spec.initContainers ?? [])].flatMap(({ ports }) =>
+    (ports ?? []).flatMap(({ hostPort, hostIP, protocol, containerPort }) => {
+      const port = hostPort ?? (pod.spec.hostNetwork === true ? containerPort : 0)
+      return port === 0 ? [] : [{ ip: hostIP ?? '', protocol: protocol ?? 'TCP', port }]
+    }),
+  )
+}
+
+class Entry implements NodeInfo {
+  readonly name: string
+  node: Node
+  readonly pods = new Map<string, Pod>()
+  allocatable: Amounts
+  readonly requested = new Map<string, number>()
+  readonly scored = { cpu: 0, memory: 0 }
+  hostPorts: readonly HostPort[] = []
+
+  constructor(name: string, node: Node) {
+    this.name = name
+    this.node = node
+    this.allocatable = allocatable(node)
+  }
+
+  setNode(node: Node): void {
+    this.node = node
+    this.allocatable = allocatable(node)
+  }
+
+  add(uid: string, pod: Pod): void {
+    this.pods.set(uid, pod)
+    this.#count(pod, 1)
+    const ports = hostPortsOf(pod)
+    if (ports.length > 0) this.hostPorts = [...this.hostPorts, ...ports]
+  }
+
+  remove(uid: string): void {
+    const pod = this.pods.get(uid)
+    if (pod === undefined) return
+    this.pods.delete(uid)
+    this.#count(pod, -1)
+    if (hostPortsOf(pod).length > 0) this.hostPorts = [...this.pods.values()].flatMap(hostPortsOf)
+  }
+
+  #count(pod: Pod, sign: 1 | -1): void {
+    for (const [name, amount] of podRequests(pod)) this.requested.set(name, (this.requested.get(name) ?? 0) + sign * amount)
+    this.scored.cpu += sign * scoredRequest(pod, 'cpu')
+    this.scored.memory += sign * scoredRequest(pod, 'memory')
+  }
+}
+
+/**
+ * The cluster as the scheduler sees it: nodes with the pods that are bound to them, or that it has just decided to
+ * bind there (assumed). Kept up change by change; sums are never counted anew.
+ */
+export class Snapshot {
+  readonly #nodes = new Map<string, Entry>()
+  /** Where each pod stands, by UID. */
+  readonly #places = new Map<string, string>()
+  readonly #assumed = new Set<string>()
+  /** Pods on nodes that are not known (yet). */
+  readonly #homeless = new Map<string, Map<string, Pod>>()
+  readonly #withAntiAffinity = new Map<string, Pod>()
+
+  get nodes(): readonly NodeInfo[] {
+    return [...this.#nodes.values()]
+  }
+
+  /** Bound pods whose required anti-affinity may speak against others. */
+  get podsWithAntiAffinity(): readonly Pod[] {
+    return [...this.#withAntiAffinity.values()]
+  }
+
+  node(name: string): NodeInfo | undefined {
+    return this.#nodes.get(name)
+  }
+
+  setNode(node: Node): void {
+    const name = node.metadata.name ?? ''
+    const known = this.#nodes.get(name)
+    if (known !== undefined) {
+      known.setNode(node)
+      return
+    }
+    const entry = new Entry(name, node)
+    this.#nodes.set(name, entry)
+    for (const [uid, pod] of this.#homeless.get(name) ?? []) entry.add(uid, pod)
+    this.#homeless.delete(name)
+  }
+
+  removeNode(name: string): void {
+    const entry = this.#nodes.get(name)
+    if (entry === undefined) return
+    this.#nodes.delete(name)
+    if (entry.pods.size > 0) this.#homeless.set(name, new Map(entry.pods))
+  }
+
+  /** A pod as the API has it, bound to a node. Confirms what was assumed. */
+  setPod(pod: Pod): void {
+    const { uid = '' } = pod.metadata
+    this.#assumed.delete(uid)
+    this.#place(pod, pod.spec.nodeName ?? '')
+  }
+
+  /** Counts a pod on a node before the API has it. */
+  assume(pod: Pod, node: string): void {
+    this.#place(pod, node)
+    this.#assumed.add(pod.metadata.uid ?? '')
+  }
+
+  isAssumed(uid: string): boolean {
+    return this.#assumed.has(uid)
+  }
+
+  /** Takes back an assumption; a bound pod stays. */
+  forget(uid: string): void {
+    if (this.#assumed.delete(uid)) this.#remove(uid)
+  }
+
+  removePod(uid: string): void {
+    this.#assumed.delete(uid)
+    this.#remove(uid)
+  }
+
+  #place(pod: Pod, node: string): void {
+    const { uid = '' } = pod.metadata
+    this.#remove(uid)
+    this.#places.set(uid, node)
+    if ((pod.spec.affinity?.podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []).length > 0)
+      this.#withAntiAffinity.set(uid, { ...pod, spec: { ...pod.spec, nodeName: node } })
+    const entry = this.#nodes.get(node)
+    if (entry !== undefined) {
+      entry.add(uid, pod)
+      return
+    }
+    const waiting = this.#homeless.get(node) ?? new Map<string, Pod>()
+    waiting.set(uid, pod)
+    this.#homeless.set(node, waiting)
+  }
+
+  #remove(uid: string): void {
+    const node = this.#places.get(uid)
+    if (node === undefined) return
+    this.#places.delete(uid)
+    this.#withAntiAffinity.delete(uid)
+    this.#nodes.get(node)?.remove(uid)
+    const waiting = this.#homeless.get(node)
+    waiting?.delete(uid)
+    if (waiting?.size === 0) this.#homeless.delete(node)
+  }
+}
