@@ -1,0 +1,73 @@
+import type { PodStatusReport } from '../../api/proto/agent.ts'
+import { type AbortOptions, Bell } from '../../lib/async.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { LatestByKey } from '../../lib/latest.ts'
+
+type Unsent = Omit<PodStatusReport, 'sequence'>
+
+/** Statuses of pods on their way: the newest overwrites the unsent one, and each is sent again until its receipt came. */
+export class StatusOutbox {
+  readonly #clock: Clock
+  readonly #unsent = new LatestByKey<Unsent>()
+  readonly #unreceived = new Map<string, { readonly report: PodStatusReport; readonly sentMs: number }>()
+  #sequence = 0n
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  set(report: Unsent): void {
+    this.#unsent.set(report.uid, report)
+  }
+
+  /** Waits for statuses to send, and takes them as sent. */
+  async take(opts: AbortOptions): Promise<readonly PodStatusReport[]> {
+    const taken = await this.#unsent.take(opts)
+    return [...taken.values()].map((unsent) => {
+      this.#sequence += 1n
+      const report = { ...unsent, sequence: this.#sequence }
+      this.#unreceived.set(report.uid, { report, sentMs: this.#clock.monotonicMs() })
+      return report
+    })
+  }
+
+  received(uid: string, sequence: bigint): void {
+    if (this.#unreceived.get(uid)?.report.sequence === sequence) this.#unreceived.delete(uid)
+  }
+
+  /** Sends again what has had no receipt for `olderThanMs`; with 0 (a new session) all of it. */
+  sendAgain(olderThanMs: number): void {
+    const nowMs = this.#clock.monotonicMs()
+    for (const [uid, { report, sentMs }] of this.#unreceived) if (nowMs - sentMs >= olderThanMs) this.#unsent.putBack(uid, report)
+  }
+
+  get waiting(): number {
+    return this.#unreceived.size + this.#unsent.size
+  }
+}
+
+/** A bounded list that forgets its oldest when full: for events, which are worth less than memory. */
+export class DropOldest<T> {
+  readonly #items: T[] = []
+  readonly #limit: number
+  readonly #bell = new Bell()
+  dropped = 0
+
+  constructor(limit: number) {
+    this.#limit = limit
+  }
+
+  push(item: T): void {
+    this.#items.push(item)
+    if (this.#items.length > this.#limit) {
+      this.#items.shift()
+      this.dropped++
+    }
+    this.#bell.ring()
+  }
+
+  async take(opts: AbortOptions): Promise<readonly T[]> {
+    while (this.#items.length === 0) await this.#bell.wait(opts)
+    return this.#items.splice(0)
+  }
+}

@@ -1,0 +1,282 @@
+import type { ClientDuplexStream } from '@grpc/grpc-js'
+import type { Node } from '../../api/kinds/node.ts'
+import type { NodeStatus } from '../../api/kinds/node-status.ts'
+import type { Pod } from '../../api/kinds/pod.ts'
+import type { PodStatus } from '../../api/kinds/pod-status.ts'
+import type { AgentMessage, Assignments, ControlMessage, EventReport, NodeAgentClient, Welcome } from '../../api/proto/agent.ts'
+import { sleep, withDeadline } from '../../lib/async.ts'
+import { Backoff } from '../../lib/backoff.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { LatestByKey } from '../../lib/latest.ts'
+import type { Log } from '../../lib/log.ts'
+import type { Metrics } from '../../lib/metrics.ts'
+import { type Random, uuid } from '../../lib/random.ts'
+import type { Service } from '../../lib/service.ts'
+import { writeChunk } from '../../lib/writable.ts'
+import type { PodEvent, Reporter } from '../contracts.ts'
+import type { DesiredStore } from '../desired/desired-store.ts'
+import { type ClientTls, dial } from './channel.ts'
+import { DropOldest, StatusOutbox } from './outbox.ts'
+import { PodStreamCalls, type StreamSources } from './pod-stream.ts'
+
+export interface SessionOptions {
+  readonly node: string
+  readonly version: string
+  /** `host:port` of control planes, tried in turn. */
+  readonly addresses: readonly string[]
+  /** Asked at each connect, so that a renewed certificate is taken up. */
+  readonly tls: () => ClientTls
+  /** Name in the server's certificate, where it is not that of the address. */
+  readonly serverName?: string
+  readonly desired: DesiredStore
+  /** v1.Node with labels, capacity, addresses, conditions…, asked at each connect. */
+  readonly nodeObject: () => Promise<Node>
+  readonly streams: StreamSources
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly metrics: Metrics
+}
+
+/** The agent's one line to the control plane. */
+export interface Session extends Service, Reporter {
+  readonly isConnected: boolean
+  /** Replaces the unsent one. */
+  nodeStatus(status: NodeStatus): void
+  nodeEvent(event: PodEvent): void
+}
+
+type Call = ClientDuplexStream<AgentMessage, ControlMessage>
+
+const welcomeDeadlineMs = 15_000
+const defaultHeartbeatMs = 5000
+const receiptPatienceMs = 15_000
+const maxEvents = 1000
+
+export function createSession(options: SessionOptions): Session {
+  return new AgentSession(options)
+}
+
+class AgentSession implements Session {
+  readonly name = 'session'
+  readonly #options: SessionOptions
+  readonly #instance: string
+  readonly #statuses: StatusOutbox
+  readonly #nodeStatus = new LatestByKey<string>()
+  readonly #events = new DropOldest<EventReport>(maxEvents)
+  readonly #streams: PodStreamCalls
+  readonly #backoff: Backoff
+  readonly #connected
+  readonly #opened
+  #isConnected = false
+  #lastNodeStatus: string | undefined
+
+  constructor(options: SessionOptions) {
+    this.#options = options
+    const { clock, random, metrics } = options
+    this.#instance = uuid(random)
+    this.#statuses = new StatusOutbox(clock)
+    this.#streams = new PodStreamCalls(options.streams, options.log)
+    this.#backoff = new Backoff({ baseMs: 250, maxMs: 10_000, jitter: 0.5, random, clock })
+    this.#connected = metrics.gauge('agent_session_connected', 'Whether a session with a control plane is open')
+    this.#opened = metrics.counter('agent_sessions_total', 'Sessions by how they ended', {
+      end: ['failed', 'refused', 'stopped'],
+    })
+  }
+
+  get isConnected(): boolean {
+    return this.#isConnected
+  }
+
+  status({ metadata }: Pod, status: PodStatus, terminated: boolean): void {
+    const { uid = '', namespace = '', name = '' } = metadata
+    this.#statuses.set({ uid, namespace, name, statusJson: JSON.stringify(status), terminated })
+  }
+
+  event({ metadata }: Pod, event: PodEvent): void {
+    const { uid = '', namespace = '', name = '' } = metadata
+    this.#pushEvent({ objectKind: 'Pod', objectNamespace: namespace, objectName: name, objectUid: uid }, event)
+  }
+
+  nodeEvent(event: PodEvent): void {
+    this.#pushEvent({ objectKind: 'Node', objectNamespace: '', objectName: this.#options.node, objectUid: '' }, event)
+  }
+
+  nodeStatus(status: NodeStatus): void {
+    const json = JSON.stringify(status)
+    if (json === this.#lastNodeStatus) return
+    this.#lastNodeStatus = json
+    this.#nodeStatus.set('node', json)
+  }
+
+  #pushEvent(
+    object: Pick<EventReport, 'objectKind' | 'objectNamespace' | 'objectName' | 'objectUid'>,
+    { type, reason, message, fieldPath = '' }: PodEvent,
+  ): void {
+    this.#events.push({ ...object, type, reason, message, fieldPath })
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { addresses, clock } = this.#options
+    for (let attempt = 0; !signal.aborted; attempt++) {
+      const address = addresses[attempt % addresses.length] ?? ''
+      await this.#connect(address, signal).catch((err: unknown) => this.#tellEnd(address, err, signal))
+      if (!signal.aborted) await sleep(clock, this.#backoff.next('connect'), signal).catch(() => undefined) // The loop ends.
+    }
+  }
+
+  #tellEnd(address: string, err: unknown, signal: AbortSignal): void {
+    const { log } = this.#options
+    const end = signal.aborted ? 'stopped' : err instanceof Refused ? 'refused' : 'failed'
+    this.#opened.inc({ end })
+    if (end === 'refused') log.error('refusing a control plane', { address, err })
+    else if (end === 'failed') log.warn('no session with the control plane', { address, err })
+  }
+
+  /** One session, from dialling to its end; always rejects. */
+  async #connect(address: string, signal: AbortSignal): Promise<void> {
+    const { tls, serverName } = this.#options
+    const ended = new AbortController()
+    const client = dial(address, tls(), serverName)
+    const stop = (): void => ended.abort(signal.reason)
+    signal.addEventListener('abort', stop, { once: true })
+    try {
+      await this.#converse(client, ended)
+    } finally {
+      ended.abort(new Error('the session has ended'))
+      this.#isConnected = false
+      this.#connected.set(0)
+      signal.removeEventListener('abort', stop)
+      client.close()
+    }
+  }
+
+  async #converse(client: NodeAgentClient, ended: AbortController): Promise<void> {
+    const { clock, log } = this.#options
+    const { signal } = ended
+    signal.throwIfAborted()
+    const call = client.session()
+    call.on('error', () => undefined) // The reader below gets it too.
+    signal.addEventListener('abort', () => call.cancel(), { once: true })
+    const messages: AsyncIterator<ControlMessage> = call[Symbol.asyncIterator]()
+    const welcome = await withDeadline({ clock, ms: welcomeDeadlineMs, signal, what: 'opening a session' }, async () => {
+      await this.#sendHello(call, signal)
+      const first = (await messages.next()).value?.message
+      if (first?.$case !== 'welcome') throw new Error('the control plane did not begin with a welcome')
+      return first.value
+    })
+    this.#accept(welcome)
+    log.info('session opened', { epoch: welcome.epoch, podCidr: welcome.podCidr })
+    const heartbeatMs = welcome.heartbeatIntervalMs || defaultHeartbeatMs
+    const pulse = { heardMs: clock.monotonicMs() }
+    await firstToEnd(ended, [
+      () => this.#read(call, messages, { pulse, client, signal }),
+      () => this.#beat(call, { pulse, heartbeatMs, signal }),
+      () => this.#sendStatuses(call, signal),
+      () => this.#sendNodeStatus(call, signal),
+      () => this.#sendEvents(call, signal),
+    ])
+  }
+
+  async #sendHello(call: Call, signal: AbortSignal): Promise<void> {
+    const { node, version, desired, nodeObject } = this.#options
+    const { epoch, resultsIn } = desired.position
+    const nodeJson = JSON.stringify(await nodeObject())
+    const value = { node, agentVersion: version, instance: this.#instance, nodeJson, epoch, resultsIn }
+    await send(call, { $case: 'hello', value }, signal)
+  }
+
+  #accept(welcome: Welcome): void {
+    const refusal = this.#options.desired.refusal(welcome)
+    if (refusal !== undefined) throw new Refused(refusal)
+    this.#options.desired.welcome(welcome)
+    this.#backoff.forget('connect')
+    this.#isConnected = true
+    this.#connected.set(1)
+    this.#statuses.sendAgain(0)
+    if (this.#lastNodeStatus !== undefined) this.#nodeStatus.putBack('node', this.#lastNodeStatus)
+  }
+
+  async #read(
+    call: Call,
+    messages: AsyncIterator<ControlMessage>,
+    { pulse, client, signal }: { pulse: { heardMs: number }; client: NodeAgentClient; signal: AbortSignal },
+  ): Promise<void> {
+    for (let next = await messages.next(); next.done !== true; next = await messages.next()) {
+      pulse.heardMs = this.#options.clock.monotonicMs()
+      const { message } = next.value
+      if (message?.$case === 'assignments') await this.#apply(call, message.value, signal)
+      else if (message?.$case === 'services') this.#options.desired.setServices(message.value)
+      else if (message?.$case === 'podStatusReceipt') this.#statuses.received(message.value.uid, message.value.sequence)
+      else if (message?.$case === 'cancelStream') this.#streams.cancel(message.value.id)
+      // Reports its failures to whoever asked for the stream.
+      else if (message?.$case === 'openStream') void this.#streams.serve(client, message.value, { signal })
+    }
+    throw new Error('the control plane ended the session')
+  }
+
+  async #apply(call: Call, assignments: Assignments, signal: AbortSignal): Promise<void> {
+    const { outcome } = this.#options.desired.apply(assignments)
+    if (outcome === 'brokenChain')
+      throw new Error(`increments do not chain: it applies to "${assignments.appliesTo}", asking for a complete set`)
+    await send(call, { $case: 'applied', value: { resultsIn: assignments.resultsIn } }, signal)
+  }
+
+  /** Heartbeats out, and the dead man's switch: a control plane that answers none of them is left. */
+  async #beat(
+    call: Call,
+    { pulse, heartbeatMs, signal }: { pulse: { heardMs: number }; heartbeatMs: number; signal: AbortSignal },
+  ): Promise<void> {
+    const { clock } = this.#options
+    const patienceMs = 3 * heartbeatMs + 1000
+    for (let sequence = 1n; ; sequence++) {
+      await send(call, { $case: 'heartbeat', value: { sequence } }, signal)
+      await sleep(clock, heartbeatMs, signal)
+      const silentMs = clock.monotonicMs() - pulse.heardMs
+      if (silentMs > patienceMs) throw new Error(`nothing heard from the control plane for ${Math.round(silentMs)} ms`)
+      this.#statuses.sendAgain(receiptPatienceMs)
+    }
+  }
+
+  async #sendStatuses(call: Call, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      for (const value of await this.#statuses.take({ signal })) await send(call, { $case: 'podStatus', value }, signal)
+    }
+  }
+
+  async #sendNodeStatus(call: Call, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      for (const statusJson of (await this.#nodeStatus.take({ signal })).values())
+        await send(call, { $case: 'nodeStatus', value: { statusJson } }, signal)
+    }
+  }
+
+  async #sendEvents(call: Call, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      for (const value of await this.#events.take({ signal })) await send(call, { $case: 'event', value }, signal)
+    }
+  }
+}
+
+/** A control plane that must not be obeyed. */
+class Refused extends Error {
+  override readonly name = 'Refused'
+}
+
+const send = (call: Call, message: AgentMessage['message'], signal: AbortSignal): Promise<void> =>
+  writeChunk(call, { message }, { signal })
+
+/** Runs all tasks; when the first one ends, aborts the others, waits for them and rejects with that first reason. */
+async function firstToEnd(ended: AbortController, tasks: readonly (() => Promise<void>)[]): Promise<never> {
+  let reason: unknown = new Error('the session has ended')
+  const all = tasks.map(async (task) => {
+    try {
+      await task()
+    } catch (err) {
+      if (!ended.signal.aborted) reason = err
+    }
+    ended.abort(reason)
+  })
+  await Promise.all(all)
+  throw reason
+}
