@@ -1,12 +1,15 @@
+import type { KindDef } from '../../../api/kinds/define.ts'
 import { Lease } from '../../../api/kinds/lease.ts'
 import type { Node as NodeObject, Taint } from '../../../api/kinds/node.ts'
 import { Node } from '../../../api/kinds/node.ts'
 import type { Pod as PodObject } from '../../../api/kinds/pod.ts'
 import { Pod } from '../../../api/kinds/pod.ts'
+import type { ApiObject } from '../../../api/meta/object-meta.ts'
 import { isConflict, isNotFound } from '../../../api/meta/status.ts'
 import { type ControllerDef, type ReconcileContext, watches } from '../../../client/controller.ts'
 import { forEachLimit } from '../../../lib/async.ts'
 import { formatTime } from '../../../lib/clock.ts'
+import { isSameJson } from '../shared/deep-equal.ts'
 import type { BuildDeps } from '../shared/deps.ts'
 import { isFinished, isReady } from '../shared/pods.ts'
 import { Liveness } from './liveness.ts'
@@ -41,8 +44,7 @@ export function nodeLifecycleController(deps: BuildDeps, options: NodeLifecycleO
   return {
     name: 'node-lifecycle',
     sources: [
-      // A node that is ready again, or was tainted by hand, is looked at at once.
-      watches(Node, () => [oneKey]),
+      { kind: Node as unknown as KindDef, keys: ({ old, new: now }) => (isTurn(old, now) ? [oneKey] : []) },
       watches(Pod, () => []),
       watches(Lease, () => []),
     ],
@@ -55,6 +57,13 @@ export function nodeLifecycleController(deps: BuildDeps, options: NodeLifecycleO
       return { afterMs: everyMs }
     },
   }
+}
+
+/** A node that is ready again, or was tainted by hand, is looked at at once; not each of its heartbeats. */
+function isTurn(old: ApiObject | undefined, now: ApiObject | undefined): boolean {
+  if (old === undefined || now === undefined) return true
+  const [before, after] = [old as NodeObject, now as NodeObject]
+  return readyOf(before)?.status !== readyOf(after)?.status || !isSameJson(before.spec?.taints, after.spec?.taints)
 }
 
 class NodeLifecycle {

@@ -1,0 +1,165 @@
+import { expect, test } from 'vitest'
+import type { Deployment as DeploymentObject } from '../../api/kinds/deployment.ts'
+import { Deployment } from '../../api/kinds/deployment.ts'
+import { EndpointSlice } from '../../api/kinds/endpoint-slice.ts'
+import { Event } from '../../api/kinds/event.ts'
+import { Namespace } from '../../api/kinds/namespace.ts'
+import { Pod } from '../../api/kinds/pod.ts'
+import { ReplicaSet } from '../../api/kinds/replica-set.ts'
+import { Service } from '../../api/kinds/service.ts'
+import { ServiceAccount } from '../../api/kinds/service-account.ts'
+import { createControllersWorld, createNode } from './testing/controllers-world.ts'
+
+function web(namespace = 'default', image = 'a'): DeploymentObject {
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: 'web', namespace },
+    spec: {
+      replicas: 3,
+      selector: { matchLabels: { app: 'web' } },
+      template: {
+        metadata: { labels: { app: 'web' } },
+        spec: { containers: [{ name: 'c', image, ports: [{ name: 'http', containerPort: 8080 }] }] },
+      },
+    },
+  } as DeploymentObject
+}
+
+test('a Deployment becomes pods, rolls over to a new image, and takes all with it when it is deleted', async () => {
+  await using world = await createControllersWorld()
+  const { client, cache, signal, eventually } = world
+  await createNode(world, 'n1')
+  await client.create(Deployment, web(), { signal })
+  await eventually(() => expect(cache.list(Pod)).toHaveLength(3))
+  await eventually(async () => {
+    await world.playAgents(['n1'])
+    expect(cache.get(Deployment, 'default/web')?.status).toMatchObject({
+      readyReplicas: 3,
+      updatedReplicas: 3,
+      availableReplicas: 3,
+    })
+  })
+  const body = { spec: { template: { spec: { containers: [{ name: 'c', image: 'b' }] } } } }
+  await client.patch(Deployment, { namespace: 'default', name: 'web' }, { type: 'strategic', body }, { signal })
+  await eventually(async () => {
+    await world.playAgents(['n1'])
+    const images = cache.list(Pod).map((pod) => pod.spec.containers[0]?.image)
+    expect(images).toEqual(['b', 'b', 'b'])
+    const status = cache.get(Deployment, 'default/web')?.status
+    expect(status?.conditions?.find((one) => one.type === 'Progressing')?.reason).toBe('NewReplicaSetAvailable')
+  })
+  expect(cache.get(Deployment, 'default/web')?.metadata.annotations?.['deployment.kubernetes.io/revision']).toBe('2')
+  expect(cache.list(ReplicaSet)).toHaveLength(2)
+  await eventually(() => expect(cache.list(Event).map((one) => one.reason)).toContain('ScalingReplicaSet'))
+  await client.delete(Deployment, { namespace: 'default', name: 'web' }, { signal, propagationPolicy: 'Background' })
+  await eventually(async () => {
+    await world.playAgents(['n1'])
+    expect(cache.list(ReplicaSet)).toHaveLength(0)
+    expect(cache.list(Pod)).toHaveLength(0)
+  })
+}, 60_000)
+
+test('never more pods are made than wanted, whatever restarts in between', async () => {
+  await using world = await createControllersWorld()
+  const { client, cache, signal, eventually } = world
+  await client.create(Deployment, web(), { signal })
+  let made = 0
+  const seen = new Set<string>()
+  for (let i = 0; i < 5; i++) {
+    await world.restart()
+    await world.pass(500)
+    for (const pod of cache.list(Pod)) seen.add(pod.metadata.uid ?? '')
+    made = cache.list(Pod).length
+  }
+  await eventually(() => expect(cache.list(Pod)).toHaveLength(3))
+  expect(made).toBe(3)
+  expect(seen.size).toBe(3)
+}, 60_000)
+
+test('a pod whose label is taken off is let go and replaced; with the label again one pod too many goes', async () => {
+  await using world = await createControllersWorld()
+  const { client, cache, signal, eventually } = world
+  await client.create(Deployment, web(), { signal })
+  await eventually(() => expect(cache.list(Pod)).toHaveLength(3))
+  const name = cache.list(Pod)[0]?.metadata.name ?? ''
+  const relabel = (app: string) =>
+    client.patch(Pod, { namespace: 'default', name }, { type: 'merge', body: { metadata: { labels: { app } } } }, { signal })
+  await relabel('other')
+  await eventually(() => expect(cache.list(Pod)).toHaveLength(4))
+  expect(cache.get(Pod, `default/${name}`)?.metadata.ownerReferences ?? []).toEqual([])
+  await relabel('web')
+  await eventually(() => expect(cache.list(Pod)).toHaveLength(3))
+}, 60_000)
+
+test('orphaning keeps the pods, foreground deletion keeps the owner until they are gone', async () => {
+  await using world = await createControllersWorld()
+  const { client, cache, signal, eventually } = world
+  await client.create(Deployment, web(), { signal })
+  await eventually(() => expect(cache.list(Pod)).toHaveLength(3))
+  await client.delete(Deployment, { namespace: 'default', name: 'web' }, { signal, propagationPolicy: 'Orphan' })
+  await eventually(() => expect(cache.list(Deployment)).toHaveLength(0))
+  expect(cache.list(Pod)).toHaveLength(3)
+  const set = cache.list(ReplicaSet)[0]
+  expect(set?.metadata.ownerReferences ?? []).toEqual([])
+  await createNode(world, 'n1')
+  await world.playAgents(['n1'])
+  const name = set?.metadata.name ?? ''
+  await client.delete(ReplicaSet, { namespace: 'default', name }, { signal, propagationPolicy: 'Foreground' })
+  await eventually(() => expect(cache.list(Pod).every((pod) => pod.metadata.deletionTimestamp !== undefined)).toBe(true))
+  expect(cache.list(ReplicaSet)).toHaveLength(1)
+  await eventually(async () => {
+    await world.playAgents(['n1'])
+    expect(cache.list(ReplicaSet)).toHaveLength(0)
+  })
+  expect(cache.list(Pod)).toHaveLength(0)
+}, 60_000)
+
+test('a service has the ready pods in its slices, by the number of the named port', async () => {
+  await using world = await createControllersWorld()
+  const { client, cache, signal, eventually } = world
+  await createNode(world, 'n1')
+  await client.create(Deployment, web(), { signal })
+  const service = {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'web', namespace: 'default' },
+    spec: { selector: { app: 'web' }, ports: [{ port: 80, targetPort: 'http' }] },
+  }
+  await client.create(Service, service as Service, { signal })
+  await eventually(() => expect(cache.list(Pod)).toHaveLength(3))
+  const first = cache.list(Pod)[0]?.metadata.name
+  await eventually(async () => {
+    await world.playAgents(['n1'], (pod) => pod.metadata.name !== first)
+    const slices = cache.list(EndpointSlice)
+    expect(slices).toHaveLength(1)
+    expect(slices[0]?.ports).toMatchObject([{ port: 8080, protocol: 'TCP' }])
+    expect(slices[0]?.endpoints?.map((one) => one.conditions?.ready).sort()).toEqual([false, true, true])
+  })
+  await client.delete(Service, { namespace: 'default', name: 'web' }, { signal })
+  await eventually(() => expect(cache.list(EndpointSlice)).toHaveLength(0))
+}, 60_000)
+
+test('a namespace gets its account, and goes only when everything in it is gone', async () => {
+  await using world = await createControllersWorld()
+  const { client, cache, signal, eventually } = world
+  await createNode(world, 'n1')
+  await client.create(Namespace, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'x' } }, { signal })
+  await eventually(() => expect(cache.get(ServiceAccount, 'x/default')).toBeDefined())
+  await client.create(Deployment, web('x'), { signal })
+  await eventually(() => expect(cache.list(Pod, 'x')).toHaveLength(3))
+  await world.playAgents(['n1'])
+  await client.delete(Namespace, { name: 'x' }, { signal })
+  await eventually(() => {
+    const namespace = cache.get(Namespace, 'x')
+    expect(namespace?.status?.phase).toBe('Terminating')
+    expect(namespace?.status?.conditions?.find((one) => one.type === 'NamespaceContentRemaining')?.message).toContain(
+      'pods has 3',
+    )
+  })
+  await eventually(async () => {
+    await world.playAgents(['n1'])
+    expect(cache.get(Namespace, 'x')).toBeUndefined()
+  })
+  expect(cache.list(Pod, 'x')).toHaveLength(0)
+}, 60_000)
