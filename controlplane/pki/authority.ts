@@ -1,5 +1,5 @@
 import 'reflect-metadata' // @peculiar/x509 needs it first.
-import { createPrivateKey, createPublicKey, type KeyObject, type webcrypto, X509Certificate } from 'node:crypto'
+import { createHash, createPrivateKey, createPublicKey, type KeyObject, type webcrypto, X509Certificate } from 'node:crypto'
 import { join } from 'node:path'
 import {
   AuthorityKeyIdentifierExtension,
@@ -96,6 +96,12 @@ export class Authority {
     const csr = new Pkcs10CertificateRequest(csrPem)
     if (!(await csr.verify())) throw new Error('the signing request is not signed by its own key')
     return await this.#sign(request, csr.publicKey)
+  }
+
+  /** `sha256:<hex>` of the public key: what a join token pins. It stays when the certificate is renewed. */
+  get publicKeyHash(): string {
+    const der = createPublicKey(this.#key).export({ format: 'der', type: 'spki' })
+    return `sha256:${createHash('sha256').update(der).digest('hex')}`
   }
 
   /** Whether the certificate is ours. Says nothing of its age. */

@@ -68,6 +68,9 @@ test('the authority is renewed from its own key, and old certificates stay good'
   expect(renewed.clusterAuthority.cert).not.toBe(first.clusterAuthority.cert)
   expect(certOf(first.admin).checkIssued(new X509Certificate(renewed.clusterAuthority.cert))).toBe(true)
   expect(renewed.clusterAuthority.hasIssued(certOf(first.admin))).toBe(true)
+  expect(renewed.clusterAuthority.publicKeyHash).toBe(first.clusterAuthority.publicKeyHash)
+  expect(first.clusterAuthority.publicKeyHash).toMatch(/^sha256:[0-9a-f]{64}$/)
+  expect(first.clusterAuthority.publicKeyHash).not.toBe(first.etcdAuthority.publicKeyHash)
 })
 
 test('users and nodes carry their groups', async () => {

@@ -7,10 +7,11 @@ import { silentLog } from '../../lib/log.ts'
 import { systemRandom } from '../../lib/random.ts'
 import { decodeObject } from './codec.ts'
 import { storeConformance } from './conformance.ts'
-import { decrypt, encrypt, encrypted } from './encryption.ts'
+import { decrypt, encrypt, encrypted, keyIdOf } from './encryption.ts'
 import { loadOrCreateKeyring, newKeyring, saveKeyring } from './keyring.ts'
 import { objectKey } from './keys.ts'
 import { MemoryStore } from './memory.ts'
+import { reencryptSecrets } from './reencrypt.ts'
 
 const random = systemRandom
 const keyring = newKeyring(random)
@@ -95,6 +96,21 @@ test('after a rotation old values can still be read, and new ones have the new k
   expect(textOf(decrypt(old, { key, keyring: rotated }))).toBe('old')
   const fresh = encrypt(bytes('new'), { key, keyring: rotated, random })
   expect(() => decrypt(fresh, { key, keyring })).toThrow(/"k[0-9a-f]{12}", which is not in the keyring/)
+})
+
+test('after a rotation every secret can be written anew, and what cannot be read is named', async () => {
+  const { inner, store, put } = scene()
+  await put(key, '{"a":1}')
+  await put(objectKey({ group: '', plural: 'secrets' }, 'b', 'plain'), '{"plain":1}', inner)
+  await put(otherKey, 'skiff:enc:v1:kgone:0123456789012345678901234567890123456789012345678901234567890', inner)
+  const rotated = keyring.rotated(random)
+  const newStore = encrypted(inner, { keyring: rotated, log: silentLog })
+  const options = { raw: inner, store: newStore, keyring: rotated, signal }
+  expect(await reencryptSecrets(options)).toEqual({ rewritten: 2, unreadable: [otherKey] })
+  expect(keyIdOf((await inner.get(key, { signal })).item?.value ?? bytes(''))).toBe(rotated.newest.id)
+  expect(textOf((await newStore.get(key, { signal })).item?.value)).toBe('{"a":1}')
+  expect((await reencryptSecrets(options)).rewritten).toBe(0)
+  expect(textOf((await store.get(key, { signal })).item?.value)).toMatch(/^skiff:enc:/)
 })
 
 test('the keyring is private, lasts, and a damaged one is never replaced', async () => {

@@ -77,15 +77,23 @@ export function decrypt(value: Uint8Array, { key, keyring }: { key: string; keyr
   }
 }
 
+/** The id of the key that a value is encrypted with; undefined for plain values. */
+export function keyIdOf(value: Uint8Array): string | undefined {
+  return headerOf(Buffer.from(value.buffer, value.byteOffset, value.byteLength))?.id
+}
+
+function headerOf(bytes: Buffer): { readonly id: string; readonly length: number } | undefined {
+  const header = /^skiff:enc:v1:([a-z0-9-]{1,63}):/.exec(bytes.subarray(0, 100).toString('latin1'))
+  return header?.[1] === undefined ? undefined : { id: header[1], length: header[0].length }
+}
+
 function split(bytes: Buffer, key: string): { id: string; body: Buffer } {
-  const header = /^(v1:)([a-z0-9-]{1,63}):/.exec(
-    bytes.subarray(encryptionMark.length, encryptionMark.length + 80).toString('latin1'),
-  )
-  const id = header?.[2]
-  const body = bytes.subarray(encryptionMark.length + (header?.[0].length ?? 0))
-  if (id === undefined || body.length < saltBytes + tagBytes)
+  const header = headerOf(bytes)
+  const body = bytes.subarray(header?.length ?? 0)
+  if (header === undefined || body.length < saltBytes + tagBytes) {
     throw new Error(`the value of "${key}" has no known encryption header`)
-  return { id, body }
+  }
+  return { id: header.id, body }
 }
 
 function derive(secret: Uint8Array, salt: Uint8Array): { aesKey: Uint8Array; nonce: Uint8Array } {

@@ -180,10 +180,11 @@ test('counters that are written through a link that keeps breaking count exactly
   expect(proxy.connections).toBeGreaterThan(5)
 })
 
-test('too large a request is refused at once, and the calls after it work at once', async () => {
+// etcd refuses the first itself; the second already its gRPC server, which etcd3 counts as a broken connection.
+test.each([300_000, 1_000_000])('a request of %i bytes is refused at once, and the calls after it work at once', async (size) => {
   await scene({ args: ['--max-request-bytes=100000'] })
   for (let i = 0; i < 6; i++) {
-    await expect(put(store, `${prefix}large`, new Uint8Array(300_000))).rejects.toMatchObject({ status: { code: 413 } })
+    await expect(put(store, `${prefix}large`, new Uint8Array(size))).rejects.toMatchObject({ status: { code: 413 } })
   }
   const startMs = systemClock.monotonicMs()
   expect((await put(store, key, bytes('small'))).committed).toBe(true)

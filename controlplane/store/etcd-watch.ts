@@ -17,11 +17,12 @@ export async function* watchEtcd(client: EtcdClient, options: WatchOptions): Asy
   const { clock, random, log } = client.options
   const signal = AbortSignal.any([options.signal, client.closed])
   const backoff = new Backoff({ baseMs: 50, maxMs: 2_000, random, clock })
-  const trustsProgress = await canTrustProgress(client, signal)
+  let trustsProgress: boolean | undefined
   let revision = options.afterRevision
   let isAgain = false
   for (;;) {
     try {
+      trustsProgress ??= await canTrustProgress(client, signal)
       for await (const batch of oneStream(client, { ...options, afterRevision: revision, signal, trustsProgress })) {
         revision = batch.revision
         backoff.forget('stream')
@@ -30,7 +31,7 @@ export async function* watchEtcd(client: EtcdClient, options: WatchOptions): Asy
       }
     } catch (err) {
       if (signal.aborted || isExpired(err)) throw err
-      log.debug('watch of etcd broke', { afterRevision: revision, err })
+      log[isAgain ? 'debug' : 'warn']('watch of etcd broke', { afterRevision: revision, err })
     }
     isAgain = true
     await sleep(clock, backoff.next('stream'), signal)
@@ -143,13 +144,8 @@ function askForProgress(client: EtcdClient, ask: () => void): Disposable & { hea
 
 /** Older servers say how far a watch has come before they have sent it everything up to there. */
 async function canTrustProgress(client: EtcdClient, signal: AbortSignal): Promise<boolean> {
-  try {
-    const { version } = await client.call('status', { signal }, (options) => client.calls.maintenance.status(options))
-    return isFixed(version)
-  } catch (err) {
-    if (signal.aborted) throw err
-    return false // The stream will find out whether etcd is there.
-  }
+  const { version } = await client.call('status', { signal }, (options) => client.calls.maintenance.status(options))
+  return isFixed(version)
 }
 
 export function isFixed(version: string): boolean {
