@@ -17,7 +17,7 @@ function fill(schema: SchemaNode, value: unknown): unknown {
   const changes: Record<string, unknown> = {}
   for (const [key, field] of Object.entries(properties)) {
     const given = Object.hasOwn(value, key) ? value[key] : undefined
-    const result = given === undefined ? field.default : fill(field, given)
+    const result = fill(field, given ?? field.default)
     if (result !== given) changes[key] = result
   }
   return Object.keys(changes).length === 0 ? value : { ...value, ...changes }

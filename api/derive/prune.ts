@@ -22,8 +22,9 @@ export function fieldPath(parent: string, step: string | number): string {
 }
 
 /**
- * Takes out what the schema does not know, and nulls (which stand for "not given", as in Kubernetes), and writes
- * quantities in their one way. Shares whatever it does not change.
+ * Reads a value as Go's decoder would: takes out what the schema does not know, nulls (which stand for "not given"), and
+ * zero values where Go cannot tell them from absent ones and it matters (empty texts, and zeros that stand before a
+ * default); writes quantities in their one way. Shares whatever it does not change.
  */
 export function prune(schema: SchemaNode, value: unknown, path: string, findings: Findings, depth = 0): unknown {
   if (depth > depthLimit) {
@@ -55,26 +56,40 @@ function pruneObject(
   let isSame = true
   for (const [key, value] of Object.entries(object)) {
     const here = fieldPath(path, key)
-    const result = pruneField(fieldOf(schema, key), value, here, findings, depth)
+    const isRequired = schema.required?.includes(key) === true
+    const given = value === null && valuesAreTexts(schema) ? '' : value
+    const result = pruneField(fieldOf(schema, key), { value: given, path: here, isRequired }, findings, depth)
     if (result !== value) isSame = false
     if (result !== undefined) kept[key] = result
   }
   return isSame ? object : kept
 }
 
-/** `any`: the schema says nothing about what is inside. */
-function fieldOf(schema: SchemaNode, key: string): SchemaNode | 'any' | undefined {
-  if (key === '__proto__' || key === 'constructor' || key === 'prototype') return undefined
+/** Of a null in such a map Go makes a key without text. */
+const valuesAreTexts = ({ additionalProperties }: SchemaNode): boolean =>
+  typeof additionalProperties === 'object' && additionalProperties.type === 'string'
+
+const anything: SchemaNode = {}
+
+/** `anything` where the schema says nothing about what is inside. */
+function fieldOf(schema: SchemaNode, key: string): SchemaNode | undefined {
+  // The one key whose assignment makes no field, but changes the prototype.
+  if (key === '__proto__') return undefined
   const { properties, additionalProperties } = schema
   if (properties !== undefined && Object.hasOwn(properties, key)) return properties[key]
   if (typeof additionalProperties === 'object') return additionalProperties
-  return properties === undefined && additionalProperties !== false ? 'any' : undefined
+  return properties === undefined && additionalProperties !== false ? anything : undefined
+}
+
+interface Given {
+  readonly value: unknown
+  readonly path: string
+  readonly isRequired: boolean
 }
 
 function pruneField(
-  schema: SchemaNode | 'any' | undefined,
-  value: unknown,
-  path: string,
+  schema: SchemaNode | undefined,
+  { value, path, isRequired }: Given,
   findings: Findings,
   depth: number,
 ): unknown {
@@ -82,14 +97,20 @@ function pruneField(
     findings.unknown.push(path)
     return undefined
   }
-  if (value === null || value === undefined) return undefined
-  if (schema === 'any') return value
+  if (value === null || value === undefined || (!isRequired && countsAsAbsent(schema, value))) return undefined
   const mark = schema['x-skiff']
   if (mark !== undefined && isSet(value)) {
     if (mark === 'refused') findings.refused.push(forbiddenField(path, 'is not supported by Skiff'))
     else findings.ignored.push(path)
   }
   return prune(schema, value, path, findings, depth + 1)
+}
+
+function countsAsAbsent(schema: SchemaNode, value: unknown): boolean {
+  // The values of a map have no number: an empty text is a value there.
+  if (schema['x-proto'] === undefined || schema['x-pointer'] === true) return false
+  if (value === '') return schema.type === 'string'
+  return (value === 0 || value === false) && schema.default !== undefined
 }
 
 /** A zero value asks for nothing. */

@@ -16,6 +16,14 @@ import { applyDefaults } from './defaults.ts'
 import { type Findings, fieldPath, prune } from './prune.ts'
 import { isPlainObject, schemaNode } from './schema-node.ts'
 
+const dateTime = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/
+
+/** Go passes over line ends, as in what a YAML block scalar holds. */
+function isBase64(text: string): boolean {
+  const plain = text.replaceAll(/[\r\n]/g, '')
+  return plain.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(plain)
+}
+
 const ajv = new Ajv({
   allErrors: true,
   strict: false,
@@ -24,8 +32,8 @@ const ajv = new Ajv({
   formats: {
     int32: true,
     int64: true,
-    byte: /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/,
-    'date-time': /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/,
+    byte: isBase64,
+    'date-time': (text: string) => dateTime.test(text) && !Number.isNaN(Date.parse(text)),
   },
 })
 ajv.addKeyword({
@@ -45,50 +53,63 @@ function validatorOf(kind: KindDef): ValidateFunction {
   return made
 }
 
-export interface Decoded {
-  /** Without unknown fields and nulls; not defaulted yet. */
-  readonly object: ApiObject
+export interface Decoded<O extends ApiObject = ApiObject> {
+  /** Without unknown fields and nulls; not defaulted yet. Of the kind's shape if there are no errors. */
+  readonly object: O
   readonly warnings: readonly string[]
   /** What is wrong though it can be read: missing fields, values out of range, what Skiff refuses. */
   readonly errors: readonly FieldError[]
+}
+
+export interface DecodeOptions {
+  /** Kubernetes' default is Warn. */
+  readonly fieldValidation?: FieldValidation
+  /** What the reader of the text found, as in `duplicate field "spec"`: counts like unknown fields. */
+  readonly problems?: readonly string[]
 }
 
 /**
  * Reads what a client sent as an object of a kind. Throws BadRequest when it can't be read as one: a wrong type, another
  * kind, or (under Strict) an unknown field; each is named by its path.
  */
-export function decodeObject(
-  kind: KindDef,
+export function decodeObject<O extends ApiObject>(
+  kind: KindDef<O>,
   input: unknown,
-  { fieldValidation = 'Strict' }: { readonly fieldValidation?: FieldValidation },
-): Decoded {
-  if (!isPlainObject(input)) throw badRequest(`the body is no object, expected a ${kind.kind}`)
+  { fieldValidation = 'Warn', problems = [] }: DecodeOptions = {},
+): Decoded<O> {
+  if (!isPlainObject(input)) throw badRequest(`the body is ${described(input)}, expected an object of kind ${kind.kind}`)
   checkKind(kind, input)
   const findings: Findings = { unknown: [], ignored: [], refused: [], tooDeep: undefined }
   const pruned = prune(schemaNode(kind.schema), input, '', findings) as ApiObject
   if (findings.tooDeep !== undefined) throw cannotRead(kind, [{ field: findings.tooDeep, message: 'nested too deep' }])
-  if (fieldValidation === 'Strict' && findings.unknown.length > 0) throw unknownFields(kind, findings.unknown)
+  const strange = [...problems, ...findings.unknown.map((path) => `unknown field "${path}"`)]
+  if (fieldValidation === 'Strict' && strange.length > 0) throw strictError(kind, strange)
   const object = { ...pruned, apiVersion: kind.apiVersion, kind: kind.kind, metadata: pruned.metadata ?? {} }
   const validate = validatorOf(kind)
-  const problems = validate(object) ? [] : (validate.errors ?? [])
-  const typeErrors = problems.filter(({ keyword }) => keyword === 'type')
+  const wrong = validate(object) ? [] : (validate.errors ?? [])
+  const typeErrors = wrong.filter(({ keyword }) => keyword === 'type')
   if (typeErrors.length > 0) throw cannotRead(kind, typeErrors.map(typeCause))
   const warnings = [
-    ...(fieldValidation === 'Warn' ? findings.unknown.map((path) => `unknown field "${path}"`) : []),
+    ...(fieldValidation === 'Warn' ? strange : []),
     ...findings.ignored.map((path) => `${path}: has no effect in Skiff`),
   ]
-  return { object, warnings, errors: [...findings.refused, ...problems.map(fieldError)] }
+  // The schema has just said so, or `errors` says why not.
+  return {
+    object: object as unknown as O,
+    warnings: warnings.slice(0, causeLimit),
+    errors: [...findings.refused, ...wrong.slice(0, causeLimit).map(fieldError)],
+  }
 }
 
 /** Defaults of schema and strategy, as every stored object has them. */
-export function withDefaults(kind: KindDef, object: ApiObject): ApiObject {
+export function withDefaults<O extends ApiObject>(kind: KindDef<O>, object: O): O {
   const filled = applyDefaults(schemaNode(kind.schema), object)
   return kind.strategy.default?.(filled) ?? filled
 }
 
 function checkKind(kind: KindDef, { apiVersion, kind: name }: Readonly<Record<string, unknown>>): void {
-  const isThis = (apiVersion === undefined || apiVersion === kind.apiVersion) && (name === undefined || name === kind.kind)
-  if (!isThis)
+  const isThis = (given: unknown, wanted: string): boolean => given === undefined || given === '' || given === wanted
+  if (!isThis(apiVersion, kind.apiVersion) || !isThis(name, kind.kind))
     throw badRequest(
       `the object is a ${String(apiVersion)} ${String(name)}, which cannot be handled as a ${kind.apiVersion} ${kind.kind}`,
     )
@@ -96,19 +117,20 @@ function checkKind(kind: KindDef, { apiVersion, kind: name }: Readonly<Record<st
 
 const cannotBe = (kind: KindDef): string => `${kind.kind} in version "${kind.version}" cannot be handled as a ${kind.kind}`
 
-function unknownFields(kind: KindDef, paths: readonly string[]): StatusError {
-  const causes = paths
-    .slice(0, 20)
-    .map((field): StatusCause => ({ reason: 'FieldValueInvalid', field, message: `unknown field "${field}"` }))
-  const text = causes.map(({ message }) => message).join(', ')
-  return badRequest(`${cannotBe(kind)}: strict decoding error: ${text}`, causes)
+function strictError(kind: KindDef, strange: readonly string[]): StatusError {
+  return badRequest(`${cannotBe(kind)}: strict decoding error: ${shortened(strange).join(', ')}`)
 }
 
+/** Messages and headers stay readable, whatever the document. */
+const causeLimit = 50
+const shortened = (lines: readonly string[]): readonly string[] =>
+  lines.length <= causeLimit ? lines : [...lines.slice(0, causeLimit), `and ${lines.length - causeLimit} more`]
+
 function cannotRead(kind: KindDef, causes: readonly StatusCause[]): StatusError {
-  const text = causes.map(({ field, message }) => `${field}: ${message}`).join(', ')
+  const lines = causes.map(({ field, message }) => `${field}: ${message}`)
   return badRequest(
-    `${cannotBe(kind)}: ${text}`,
-    causes.map((cause) => ({ reason: 'FieldValueTypeInvalid', ...cause })),
+    `${cannotBe(kind)}: ${shortened(lines).join(', ')}`,
+    causes.slice(0, causeLimit).map((cause) => ({ reason: 'FieldValueTypeInvalid', ...cause })),
   )
 }
 
@@ -126,6 +148,7 @@ function typeCause(error: ErrorObject): StatusCause {
 }
 
 function described(value: unknown): string {
+  if (value === null) return 'null'
   if (Array.isArray(value)) return 'a list'
   if (isPlainObject(value)) return 'an object'
   return typeof value === 'string' ? `string "${value.slice(0, 100)}"` : `${typeof value} ${String(value)}`
