@@ -10,7 +10,7 @@ import { createServiceProxy } from './service-proxy.ts'
 const opts = { signal: new AbortController().signal }
 
 /** A node whose commands succeed and print nothing, or fail when told. */
-function setUp() {
+function setUp(adopt?: () => Promise<void>) {
   const commands: Command[] = []
   const state = { fails: false, saved: '' }
   const run: RunCommand = async (command) => {
@@ -22,7 +22,8 @@ function setUp() {
   const clock = new FakeClock()
   const network = new NodeNetwork({ bridge: 'skiff0', run, log: silentLog })
   const hostPorts = new HostPorts()
-  const proxy = createServiceProxy({ network, hostPorts, nodeName: 'n1', run, clock, log: silentLog })
+  const options = { network, hostPorts, nodeName: 'n1', run, clock, log: silentLog }
+  const proxy = createServiceProxy(adopt === undefined ? options : { ...options, adopt })
   const restores = () => commands.filter(({ program }) => program === 'iptables-restore').map(({ input = '' }) => input)
   return { commands, state, clock, network, hostPorts, proxy, restores }
 }
@@ -97,4 +98,18 @@ test('while the services are not known their rules stay', async () => {
   proxy.update({ revision: 1n, services: [] })
   await proxy.sync(opts)
   expect(restores()[1]).toContain('-X SKIFF-SVC-X')
+})
+
+test('nothing is written before the host ports of running pods are known', async () => {
+  let isUp = false
+  const { proxy, network, restores } = setUp(async () => {
+    if (!isUp) throw new Error('the engine is away')
+  })
+  network.configure(ranges)
+  proxy.update(table())
+  await expect(proxy.sync(opts)).rejects.toThrow('the engine is away')
+  expect(restores()).toEqual([])
+  isUp = true
+  await proxy.sync(opts)
+  expect(restores()).toHaveLength(1)
 })

@@ -18,6 +18,8 @@ export interface ServiceProxyOptions {
   readonly run: RunCommand
   readonly clock: Clock
   readonly log: Log
+  /** Fills `hostPorts` from what runs: waited for before the first write, which would else drop their rules. */
+  readonly adopt?: (opts: AbortOptions) => Promise<void>
   /** The same program that the engine uses: rules of the legacy and of the nft one do not see each other. */
   readonly iptables?: string
 }
@@ -50,6 +52,7 @@ class PacketFilterProxy implements ServiceProxy {
   #applied: Tables | undefined
   #flowsOf: ServiceTable | undefined
   #canListFlows = true
+  #hasAdopted = false
 
   constructor(options: ServiceProxyOptions) {
     this.#options = options
@@ -100,6 +103,8 @@ class PacketFilterProxy implements ServiceProxy {
     const { network } = this.#options
     // A resync also brings back a bridge that somebody deleted.
     const ready = isResync ? await network.setUp(opts) : await network.ready(opts)
+    if (!this.#hasAdopted) await this.#options.adopt?.(opts)
+    this.#hasAdopted = true
     const tables = this.#tables(ready)
     if (this.#applied !== undefined && !isResync && this.#table !== undefined) {
       await this.#apply(renderChanges(this.#applied, tables), tables, opts)

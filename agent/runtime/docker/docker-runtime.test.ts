@@ -1,0 +1,218 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { FakeClock } from '../../../lib/clock.ts'
+import { silentLog } from '../../../lib/log.ts'
+import { testSpec } from '../conformance.ts'
+import type { ContainerEvent, Runtime } from '../runtime.ts'
+import { createDockerRuntime } from './docker-runtime.ts'
+import { parseEvent } from './events.ts'
+import { rightsOf } from './host-rights.ts'
+import { withTag } from './images.ts'
+import { OutOfMemory } from './out-of-memory.ts'
+import { containerState } from './state.ts'
+
+/** An engine that answers as the test says. */
+let server: Server
+let answer: (req: IncomingMessage, res: ServerResponse) => void
+let folder: string
+let clock: FakeClock
+let runtime: Runtime
+const opts = { signal: new AbortController().signal }
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'skiff-fake-engine-'))
+  const socketPath = join(folder, 'sock')
+  server = createServer((req, res) => answer(req, res))
+  await new Promise<void>((resolve) => server.listen(socketPath, resolve))
+  clock = new FakeClock()
+  runtime = createDockerRuntime({ socketPath, owner: 'test', clock, log: silentLog })
+})
+afterEach(async () => {
+  server.closeAllConnections()
+  await new Promise((resolve) => server.close(resolve))
+  await rm(folder, { recursive: true })
+})
+const json = (res: ServerResponse, value: unknown, status = 200) => {
+  res.writeHead(status, { 'Content-Type': 'application/json' })
+  res.end(JSON.stringify(value))
+}
+async function until(isSo: () => boolean): Promise<void> {
+  for (let tries = 0; tries < 200 && !isSo(); tries++) await new Promise((resolve) => setTimeout(resolve, 10))
+  expect(isSo()).toBe(true)
+}
+
+test.each<[string, (of: Runtime) => Promise<unknown>, number]>([
+  ['list', (of) => of.list(opts), 15_000],
+  ['info', (of) => of.info(opts), 15_000],
+  ['create', (of) => of.create(testSpec('i', {}, 'u'), opts), 60_000],
+  ['start', (of) => of.start('c', opts), 120_000],
+  ['stop', (of) => of.stop('c', 10_000, opts), 40_000],
+  ['remove', (of) => of.remove('c', opts), 60_000],
+  ['image', (of) => of.image('i', opts), 15_000],
+  ['pull', (of) => of.pull('i', undefined, opts), 60_000],
+])('an engine that accepts and never answers fails %s in time', async (_, call, ms) => {
+  let isAsked = false
+  answer = () => {
+    isAsked = true
+  }
+  const outcome = call(runtime).catch((err: unknown) => err)
+  await until(() => isAsked)
+  clock.step(ms)
+  expect(await outcome).toMatchObject({ name: 'RuntimeError', message: expect.stringMatching(/no answer within/) })
+})
+
+test('a pull that stands still is given up', async () => {
+  answer = (_, res) => {
+    res.writeHead(200)
+    res.write('{"status":"Pulling"}\n')
+  }
+  const outcome = runtime.pull('i', undefined, opts).catch((err: unknown) => err)
+  for (let tries = 0; tries < 20; tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 10))
+    clock.step(30_000)
+  }
+  expect(await outcome).toMatchObject({ code: 'ImagePullFailed', message: expect.stringMatching(/no progress/) })
+})
+
+test('a pull that fails under way says so although it began well', async () => {
+  answer = (_, res) => {
+    res.writeHead(200)
+    res.end('{"status":"Pulling"}\n{"errorDetail":{"message":"manifest for i:latest not found: manifest unknown"},"error":"x"}\n')
+  }
+  await expect(runtime.pull('i', undefined, opts)).rejects.toMatchObject({ code: 'ImageNotFound' })
+})
+
+test('a pull without a tag asks for latest, with the login it was given', async () => {
+  let asked = ''
+  let login = ''
+  answer = (req, res) => {
+    asked = req.url ?? ''
+    login = String(req.headers['x-registry-auth'] ?? '')
+    json(res, {})
+  }
+  await runtime.pull('registry.example:5000/a/b', { username: 'u', password: 'p', serverAddress: 'registry.example:5000' }, opts)
+  expect(decodeURIComponent(asked)).toContain('fromImage=registry.example:5000/a/b:latest')
+  expect(JSON.parse(Buffer.from(login, 'base64url').toString())).toMatchObject({
+    username: 'u',
+    password: 'p',
+    serveraddress: 'registry.example:5000',
+  })
+})
+
+test('a container that goes between list and look is left out', async () => {
+  answer = (req, res) => {
+    if (req.url?.includes('/containers/json')) return json(res, [{ Id: 'gone' }])
+    json(res, { message: 'No such container: gone' }, 404)
+  }
+  expect(await runtime.list(opts)).toEqual([])
+})
+
+test('a create whose answer was lost is found by its name', async () => {
+  const spec = testSpec('i', {}, 'uid-1')
+  let labels: unknown
+  answer = (req, res) => {
+    if (req.method !== 'POST') return json(res, { Id: 'c1', State: { Status: 'created' }, Config: { Labels: labels } })
+    let body = ''
+    req.on('data', (chunk: Buffer) => {
+      body += chunk.toString()
+    })
+    req.on('end', () => {
+      if (labels !== undefined) return json(res, { message: 'Conflict. The container name "/x" is already in use' }, 409)
+      labels = JSON.parse(body).Labels
+      res.destroy()
+    })
+  }
+  await expect(runtime.create(spec, opts)).rejects.toMatchObject({ code: 'Unavailable' })
+  expect(await runtime.create(spec, opts)).toBe('c1')
+})
+
+test('events come again after the engine went, each time after a gap', async () => {
+  const connections: ServerResponse[] = []
+  answer = (_, res) => {
+    res.writeHead(200)
+    res.flushHeaders()
+    connections.push(res)
+  }
+  const stop = new AbortController()
+  const seen: ContainerEvent[] = []
+  const reading = (async () => {
+    for await (const event of runtime.events({ signal: stop.signal })) seen.push(event)
+  })().catch((err: unknown) => err)
+  await until(() => seen.length === 1)
+  const event = (id: string) =>
+    `${JSON.stringify({ Action: 'die', Actor: { ID: id, Attributes: { 'io.skiff.pod-uid': 'u' } } })}\n`
+  connections[0]?.write(event('a') + event('b').slice(0, 10))
+  await until(() => seen.length === 2)
+  connections[0]?.write(event('b').slice(10))
+  await until(() => seen.length === 3)
+  connections[0]?.destroy()
+  for (let tries = 0; tries < 100 && connections.length < 2; tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 10))
+    clock.step(500)
+  }
+  await until(() => seen.length === 4)
+  expect(seen.map((one) => (one.type === 'gap' ? 'gap' : one.containerId))).toEqual(['gap', 'a', 'b', 'gap'])
+  stop.abort(new Error('enough'))
+  expect(await reading).toMatchObject({ message: 'enough' })
+})
+
+test.each([
+  ['', undefined],
+  ['{"half":', undefined],
+  ['{"Action":"die"}', undefined],
+  ['{"Action":"die","Actor":{"ID":"c","Attributes":{}}}', undefined],
+  [
+    '{"Action":"oom","Actor":{"ID":"c","Attributes":{"io.skiff.pod-uid":"u"}},"time":5}',
+    { action: 'oom', containerId: 'c', podUid: 'u', timeMs: 5_000 },
+  ],
+])('the event line %s is %j', (line, expected) => {
+  expect(parseEvent(line)).toEqual(expected)
+})
+
+test.each([
+  ['nothing', {}],
+  ['null', null],
+  ['a text', 'x'],
+  ['no labels', { Id: 'c', State: {} }],
+])('an inspect of %s is no container of ours', (_, inspect) => {
+  expect(containerState(inspect, () => false)).toBeUndefined()
+})
+
+test('an inspect with missing, odd and unknown fields is read as far as it goes', () => {
+  const labels = { 'io.skiff.pod-uid': 'u', 'io.skiff.role': 'app', 'io.skiff.container': 'c', 'io.skiff.attempt': '0' }
+  const state = { Status: 'strange', ExitCode: 'x', StartedAt: '0001-01-01T00:00:00Z', Pid: -1 }
+  expect(containerState({ Id: 'c', Config: { Labels: labels }, State: state }, () => true)).toMatchObject({
+    status: 'exited',
+    exitCode: -1,
+    startedMs: undefined,
+    finishedMs: undefined,
+    oomKilled: true,
+    pid: undefined,
+  })
+})
+
+test('a host’s rights are those of its bounding set', () => {
+  expect(rightsOf('CapBnd:\t000001ffffffffff\n').missingCapabilities).toEqual([])
+  expect(rightsOf('CapBnd:\t000001fffeffffff\n').missingCapabilities).toEqual(['SYS_RESOURCE'])
+  expect(rightsOf('CapBnd:\t0000003fffffffff\n').missingCapabilities, 'an older kernel').toEqual([])
+  expect(rightsOf('').missingCapabilities).toEqual([])
+})
+
+test.each([
+  ['a', 'a:latest'],
+  ['a:1', 'a:1'],
+  ['r:5000/a', 'r:5000/a:latest'],
+  ['r:5000/a:1', 'r:5000/a:1'],
+  ['a@sha256:0', 'a@sha256:0'],
+])('the image %s is pulled as %s', (ref, full) => {
+  expect(withTag(ref)).toBe(full)
+})
+
+test('no more than ten thousand kills for want of memory are remembered', () => {
+  const memory = new OutOfMemory()
+  for (let id = 0; id <= 10_000; id++) memory.add(String(id))
+  expect([memory.has('0'), memory.has('1'), memory.has('10000')]).toEqual([false, true, true])
+})
