@@ -10,7 +10,7 @@ import type {
   WatchEvent,
   WatchRequest,
 } from '../api/meta/request.ts'
-import { expired, internalError, type Status, StatusError } from '../api/meta/status.ts'
+import { expired, internalError, type Status, StatusError, unavailable } from '../api/meta/status.ts'
 import { type AbortOptions, withDeadline } from '../lib/async.ts'
 import { type ConnectionOptions, Http2Connection, type OpenResponse } from './http2-connection.ts'
 import { queryString, requestQuery, restPath } from './rest-path.ts'
@@ -95,6 +95,8 @@ async function readText(stream: OpenResponse['stream']): Promise<string> {
     if (size > maxBodyBytes) throw internalError(`the answer is larger than ${maxBodyBytes} bytes`)
     chunks.push(chunk)
   }
+  // A stream that the other end resets with CANCEL ends like one that is complete.
+  if ((stream.rstCode ?? 0) !== 0) throw unavailable('the answer was cut off')
   return Buffer.concat(chunks).toString('utf8')
 }
 
@@ -156,6 +158,7 @@ async function* watch(
       for (const { object } of events) revision = Math.max(revision, Number(object.metadata.resourceVersion ?? 0))
       yield { events: events.filter(isChange), revision }
     }
+    signal.throwIfAborted()
   } catch (err) {
     signal.throwIfAborted()
     throw err

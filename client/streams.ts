@@ -42,6 +42,7 @@ async function* readLog(
     if (code !== 200) throw failureOf(code, await textOf(stream))
     for await (const chunk of stream as AsyncIterable<Uint8Array>) yield chunk
     signal.throwIfAborted()
+    if ((stream.rstCode ?? 0) !== 0) throw unavailable('the log was cut off')
   } finally {
     connection.close()
   }
