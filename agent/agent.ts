@@ -1,0 +1,217 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { NodeStatus } from '../api/kinds/node-status.ts'
+import { Bell, isAbort } from '../lib/async.ts'
+import { Backoff } from '../lib/backoff.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Log } from '../lib/log.ts'
+import type { Metrics } from '../lib/metrics.ts'
+import { createWhole, privateFolder, readIfThere } from '../lib/private-files.ts'
+import { type Random, uuid } from '../lib/random.ts'
+import { type Service, superviseGroups } from '../lib/service.ts'
+import { type DesiredStore, openDesiredStore } from './desired/desired-store.ts'
+import { createRunCommand, type RunCommand } from './host/command.ts'
+import { readHostFacts } from './host/facts.ts'
+import { metricsServer } from './metrics-server.ts'
+import { HostPorts } from './network/host-ports.ts'
+import { NodeNetwork } from './network/node-network.ts'
+import { createServiceProxy, type ServiceProxy } from './network/service-proxy.ts'
+import { NodeWatch } from './node-status.ts'
+import type { Options } from './options.ts'
+import { createContainerIds } from './pods/container-id.ts'
+import { createPods } from './pods/pods.ts'
+import { createProbes } from './probes/probes.ts'
+import { createDockerRuntime } from './runtime/docker/docker-runtime.ts'
+import { readHostRights } from './runtime/docker/host-rights.ts'
+import { removeImage } from './runtime/docker/remove-image.ts'
+import { pauseImage } from './sandbox/pause-image.ts'
+import { podFiles } from './sandbox/pod-files.ts'
+import { createSandboxes } from './sandbox/sandboxes.ts'
+import { createSession } from './session/session.ts'
+import { createVolumes } from './volumes/volumes.ts'
+
+export interface AgentDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly metrics: Metrics
+}
+
+export const agentVersion = 'v0.1.0'
+const drainMs = 5_000
+const backoffs = { baseMs: 200, maxMs: 10_000, resetAfterMs: 60_000 }
+/** The gateway's certificate is for this name too, whatever address it is dialled by. */
+const gatewayName = 'localhost'
+
+/** Puts an agent together and runs it until aborted. Containers go on running. The only place that sees all rooms. */
+export async function runAgent(options: Options, deps: AgentDeps, signal: AbortSignal): Promise<void> {
+  const { clock, log, random, metrics } = deps
+  await privateFolder(options.dataDir)
+  const run = createRunCommand({ clock })
+  const facts = await readHostFacts(
+    {
+      name: options.nodeName,
+      ip: options.nodeIp,
+      storageFolder: options.dataDir,
+      run,
+      ownInterfaces: [options.bridge, 'docker0'],
+    },
+    { signal },
+  )
+  const rights = await readHostRights()
+  const owner = await ownerOf(options.dataDir, random)
+  const runtime = createDockerRuntime({ socketPath: socketOf(options.dockerHost), owner, clock, log, rights })
+  const desired = await openDesiredStore({ folder: join(options.dataDir, 'desired'), clock, log })
+  const network = new NodeNetwork({ bridge: options.bridge, run, log })
+  const hostPorts = new HostPorts()
+  const proxy = createServiceProxy({ network, hostPorts, nodeName: options.nodeName, run, clock, log })
+  const sandboxes = createSandboxes({ runtime, network, hostPorts, nodeIp: facts.ip, run, clock, log })
+  const follower = new NetworkFollower({ desired, network, proxy, adopt: (opts) => sandboxes.adopt(opts), clock, log })
+  const volumes = createVolumes({ root: join(options.dataDir, 'pods'), node: facts, clock, random, log })
+  const probes = createProbes({ runtime, clock, random, log })
+  let report: (status: NodeStatus) => void = () => undefined
+  const nodeWatch = new NodeWatch({
+    facts,
+    runtime,
+    version: agentVersion,
+    missingCapabilities: rights.missingCapabilities,
+    networkError: () => follower.error,
+    report: (status) => report(status),
+    clock,
+    log,
+  })
+  const session = createSession({
+    node: options.nodeName,
+    version: agentVersion,
+    addresses: options.controlPlanes,
+    tls: () => readTls(options.dataDir),
+    serverName: gatewayName,
+    desired,
+    nodeObject: () => nodeWatch.look(signal),
+    streams: { runtime, containerId: createContainerIds({ runtime, desired, clock }) },
+    ...{ clock, random, log, metrics },
+  })
+  report = (status) => session.nodeStatus(status)
+  const pods = createPods({
+    ...{ desired, runtime, sandboxes, volumes, probes, clock, random, log, metrics },
+    reporter: session,
+    node: facts,
+    podFiles: (pod, ip, folder) => podFiles(pod, ip, folder),
+    serviceEnv: () => serviceEnv(desired),
+  })
+  const server = options.metricsAddress === '' ? [] : [metricsServer(options.metricsAddress, metrics)]
+  const groups: readonly (readonly Service[])[] = [[...server, follower, proxy, probes], [pods], [session, nodeWatch]]
+  const backoff = new Backoff({ ...backoffs, clock, random })
+  await superviseGroups(groups, { clock, log, backoff, signal, drainMs })
+}
+
+/** Removes whatever an agent with this data folder made on the host: containers, volumes, links, rules, its image. */
+export async function purgeAgent(
+  options: Options,
+  { clock, log, random }: AgentDeps,
+  say: (line: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const opts = { signal }
+  const run: RunCommand = createRunCommand({ clock })
+  const socketPath = socketOf(options.dockerHost)
+  const owner = await ownerOf(options.dataDir, random)
+  const runtime = createDockerRuntime({ socketPath, owner, clock, log })
+  const containers = await runtime.list(opts)
+  // Sandboxes last: the others live in their namespaces.
+  const ordered = containers.toSorted((a, b) => Number(a.identity.role === 'sandbox') - Number(b.identity.role === 'sandbox'))
+  for (const { id } of ordered) await runtime.remove(id, opts)
+  say(`✓ ${containers.length} containers removed`)
+  const facts = { name: options.nodeName, ip: '', cpuMilli: 0, memoryBytes: 0 }
+  const volumes = createVolumes({ root: join(options.dataDir, 'pods'), node: facts, clock, random, log })
+  for (const uid of await volumes.known(opts)) await volumes.cleanUp(uid, opts)
+  const network = new NodeNetwork({ bridge: options.bridge, run, log })
+  const proxy = createServiceProxy({ network, hostPorts: new HostPorts(), nodeName: options.nodeName, run, clock, log })
+  await proxy.remove(opts)
+  await network.remove(opts)
+  say('✓ volumes, network and packet-filter rules removed')
+  const { architecture } = await runtime.info(opts)
+  for (const image of [pauseImage(architecture).tag, exampleImage]) await removeImage(image, { socketPath, clock }, opts)
+  say('✓ images removed, unless something else uses them')
+}
+
+/** Made by npm start. */
+const exampleImage = 'skiff/hello:1'
+
+/** Written on every container, so that several agents can share an engine without touching each other's. */
+async function ownerOf(dataDir: string, random: Random): Promise<string> {
+  const file = join(dataDir, 'owner')
+  await privateFolder(dataDir)
+  await createWhole(file, `${uuid(random)}\n`, 0o600)
+  return ((await readIfThere(file)) ?? '').trim()
+}
+
+export function socketOf(dockerHost: string): string {
+  if (!dockerHost.startsWith('unix://'))
+    throw new Error(`--docker-host: "${dockerHost}" is not of the form unix:///path/to/docker.sock`)
+  return dockerHost.slice('unix://'.length)
+}
+
+function readTls(dataDir: string): { readonly ca: string; readonly cert: string; readonly key: string } {
+  const read = (name: string): string => readFileSync(join(dataDir, 'pki', name), 'utf8')
+  return { ca: read('ca.crt'), cert: read('node.crt'), key: read('node.key') }
+}
+
+/** Where pods find the API (Kubernetes: the variables of the service `kubernetes`). */
+function serviceEnv(desired: DesiredStore): Readonly<Record<string, string>> {
+  const kubernetes = desired.services?.services.find(({ key }) => key === 'default/kubernetes')
+  const port = kubernetes?.ports[0]?.port
+  if (kubernetes === undefined || port === undefined) return {}
+  return {
+    KUBERNETES_SERVICE_HOST: kubernetes.clusterIp,
+    KUBERNETES_SERVICE_PORT: String(port),
+    KUBERNETES_SERVICE_PORT_HTTPS: String(port),
+  }
+}
+
+interface FollowerDeps {
+  readonly desired: DesiredStore
+  readonly network: NodeNetwork
+  readonly proxy: ServiceProxy
+  readonly adopt: (opts: { readonly signal: AbortSignal }) => Promise<void>
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** Sets the network up as the control plane (or the checkpoint) says, and again when something took it away. */
+class NetworkFollower implements Service {
+  readonly name = 'network'
+  readonly #deps: FollowerDeps
+  /** Why pods cannot be connected. Not knowing the address range yet is no error: the first session brings it. */
+  error: string | undefined
+
+  constructor(deps: FollowerDeps) {
+    this.#deps = deps
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { desired, clock, log } = this.#deps
+    const bell = new Bell()
+    using _ = desired.subscribeNode(() => bell.ring())
+    while (!signal.aborted) {
+      try {
+        await this.#follow(signal)
+        this.error = undefined
+      } catch (err) {
+        if (isAbort(err, signal)) return
+        this.error = err instanceof Error ? err.message : String(err)
+        log.error('cannot set up the network', { err })
+      }
+      await bell.wait({ signal, clock, timeoutMs: this.error === undefined ? 60_000 : 2_000 }).catch(() => undefined) // Aborted: the loop ends.
+    }
+  }
+
+  async #follow(signal: AbortSignal): Promise<void> {
+    const { desired, network, proxy, adopt } = this.#deps
+    if (desired.network.podCidr === '') return
+    network.configure(desired.network)
+    await network.setUp({ signal })
+    await adopt({ signal })
+    if (desired.services !== undefined) proxy.update(desired.services)
+  }
+}

@@ -1,0 +1,74 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import process from 'node:process'
+import { systemClock } from '../lib/clock.ts'
+import { jsonLog, type LogLevel } from '../lib/log.ts'
+import { createMetrics } from '../lib/metrics.ts'
+import { OptionError, optionsHelp, readOptions } from '../lib/options.ts'
+import { privateFolder, writeWhole } from '../lib/private-files.ts'
+import { rootSignal } from '../lib/process.ts'
+import { systemRandom } from '../lib/random.ts'
+import { runControlPlane } from './controlplane.ts'
+import { issueOptions, options } from './options.ts'
+import { loadOrCreatePki } from './pki/pki.ts'
+
+const prefix = 'SKIFF_CONTROLPLANE'
+const help = `Skiff's control plane.
+
+controlplane run [flags]               runs it until SIGTERM
+controlplane issue-node-cert [flags]   writes the certificate with which a node's agent joins
+
+run:
+${optionsHelp(options)}
+
+issue-node-cert:
+${optionsHelp(issueOptions)}
+`
+
+async function run(argv: readonly string[]): Promise<void> {
+  const given = readOptions(prefix, options, { argv, env: process.env })
+  const log = jsonLog(given.logLevel as LogLevel)
+  const signal = rootSignal(log)
+  const etcdBinary = given.etcdBinary === '' ? findEtcd() : given.etcdBinary
+  const metrics = createMetrics('skiff_', { process: true })
+  log.info('starting', { dataDir: given.dataDir, pid: process.pid })
+  await runControlPlane({ ...given, etcdBinary }, { clock: systemClock, random: systemRandom, log, metrics }, signal)
+  log.info('stopped')
+}
+
+/** Set-up says where etcd is; otherwise it is looked for on PATH. */
+function findEtcd(): string {
+  const named = process.env['SKIFF_ETCD']
+  if (named !== undefined && named !== '') return named
+  const folders = (process.env['PATH'] ?? '').split(':')
+  return folders.map((folder) => join(folder, 'etcd')).find((path) => existsSync(path)) ?? 'etcd'
+}
+
+/** The authority signs on the machine that holds it; its key never leaves it. */
+async function issueNodeCert(argv: readonly string[]): Promise<void> {
+  const { dataDir, nodeName, out } = readOptions(prefix, issueOptions, { argv, env: process.env })
+  if (!existsSync(join(dataDir, 'pki', 'cluster-ca.key')))
+    throw new OptionError(`--data-dir: there is no certificate authority in "${dataDir}"`)
+  const log = jsonLog('warn')
+  const pki = await loadOrCreatePki(dataDir, { clock: systemClock, log, hosts: [] })
+  const { cert, key } = await pki.issueNodeCert(nodeName)
+  await privateFolder(out)
+  await writeWhole(join(out, 'ca.crt'), pki.clusterAuthority.cert, 0o644)
+  await writeWhole(join(out, 'node.key'), key, 0o600)
+  await writeWhole(join(out, 'node.crt'), cert, 0o644)
+}
+
+const [command = 'help', ...argv] = process.argv.slice(2)
+try {
+  if (command === 'run') await run(argv)
+  else if (command === 'issue-node-cert') await issueNodeCert(argv)
+  else {
+    process.stdout.write(help)
+    process.exitCode = command === 'help' || command === '--help' ? 0 : 2
+  }
+} catch (err) {
+  process.stderr.write(
+    `controlplane: ${err instanceof OptionError ? err.message : err instanceof Error ? (err.stack ?? err.message) : String(err)}\n`,
+  )
+  process.exitCode = 1
+}
