@@ -6,6 +6,7 @@ import type { Log } from '../../lib/log.ts'
 import type { Random } from '../../lib/random.ts'
 import type { Leadership, Store } from '../store/store.ts'
 import type { WatchCache } from '../store/watch-cache.ts'
+import type { Attributes, Decision } from './authorize.ts'
 
 export interface RegistryOptions {
   readonly store: Store
@@ -33,4 +34,6 @@ export interface Registry {
   request(identity: Identity, request: ApiRequest, opts: CallOptions): Promise<ApiResponse>
   /** Ends when aborted; throws Expired when the revision is gone or the reader fell behind. */
   watch(identity: Identity, request: WatchRequest, opts: AbortOptions): AsyncIterable<WatchBatch>
+  /** Whether it may be done, for what is no request here: logs, exec, `kubectl auth can-i`. */
+  decide(identity: Identity, asked: Attributes): Decision
 }

@@ -29,6 +29,7 @@ export function createRegistry(options: RegistryOptions): Registry {
       check(deps, identity, { ...request, verb: 'watch' })
       return watchObjects(deps.cache, request, opts)
     },
+    decide: (identity, asked) => authorize(options.cache, identity, asked),
   }
 }
 

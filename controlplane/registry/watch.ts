@@ -7,26 +7,30 @@ import { revisionOf } from './read.ts'
 import { type Matcher, matcherOf } from './selectors.ts'
 
 /** Events of what the selectors match: an object that comes to match is ADDED, one that no longer does is DELETED. */
-export async function* watchObjects(
+export function watchObjects(cache: WatchCache, request: WatchRequest, opts: AbortOptions): AsyncIterable<WatchBatch> {
+  const { resourceVersion } = request
+  // Looked at before the first read, so that a wrong request is refused as a whole.
+  const matches = matcherOf(request.kind, request)
+  const after = resourceVersion === undefined || resourceVersion === '' ? 0 : revisionOf(resourceVersion)
+  return follow(cache, request, { matches, after, ...opts })
+}
+
+async function* follow(
   cache: WatchCache,
-  request: WatchRequest,
-  { signal }: AbortOptions,
+  { kind, namespace, resourceVersion }: WatchRequest,
+  { matches, after, signal }: AbortOptions & { matches: Matcher | undefined; after: number },
 ): AsyncGenerator<WatchBatch, void, void> {
-  const { kind, namespace, resourceVersion } = request
-  const matches = matcherOf(kind, request)
-  const asked = resourceVersion === undefined || resourceVersion === '' ? 0 : revisionOf(resourceVersion)
-  if (asked > 0) await cache.waitFor(asked, { signal })
+  if (after > 0) await cache.waitFor(after, { signal })
   else await (resourceVersion === '0' ? cache.ready({ signal }) : cache.waitForCurrent({ signal }))
-  const afterRevision = asked > 0 ? asked : cache.revision
-  if (asked === 0) {
+  const afterRevision = after > 0 ? after : cache.revision
+  if (after === 0) {
     const all = cache.list(kind, namespace)
     const found = matches === undefined ? all : all.filter(matches)
     yield { events: found.map((object) => ({ type: 'ADDED', object })), revision: afterRevision }
   }
   for await (const batch of cache.watch(kind, { afterRevision, signal, ...(namespace === undefined ? {} : { namespace }) })) {
-    yield matches === undefined
-      ? batch
-      : { events: batch.events.flatMap((event) => seenBy(matches, event)), revision: batch.revision }
+    const { revision } = batch
+    yield matches === undefined ? batch : { events: batch.events.flatMap((event) => seenBy(matches, event)), revision }
   }
 }
 

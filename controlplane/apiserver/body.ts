@@ -1,0 +1,105 @@
+import type { Http2ServerRequest } from 'node:http2'
+import { LineCounter, parseDocument } from 'yaml'
+import { decodeProtobuf, protobufMediaType } from '../../api/derive/protobuf.ts'
+import type { FieldValidation, PatchType } from '../../api/meta/request.ts'
+import { badRequest, tooLarge, unsupportedMediaType } from '../../api/meta/status.ts'
+import { parseJson } from './json-text.ts'
+
+export interface Body {
+  readonly value: unknown
+  readonly warnings: readonly string[]
+  readonly patchType: PatchType | undefined
+}
+
+const patchTypes: Readonly<Record<string, PatchType>> = {
+  'application/json-patch+json': 'json',
+  'application/merge-patch+json': 'merge',
+  'application/strategic-merge-patch+json': 'strategic',
+}
+
+/** Reads a request's body, at most `limit` bytes of it. Throws RequestEntityTooLarge beyond. */
+export async function readBytes(request: Http2ServerRequest, limit: number): Promise<Buffer> {
+  const said = Number(request.headers['content-length'] ?? 0)
+  if (said > limit) throw tooLarge(`the body has ${said} bytes, and at most ${limit} are taken`)
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > limit) throw tooLarge(`the body has more than ${limit} bytes`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+export const mediaTypeOf = (header: string | undefined): string => (header?.split(';')[0] ?? '').trim().toLowerCase()
+
+/** A body as the value that it stands for, by its media type. */
+export function parseBody(
+  bytes: Buffer,
+  contentType: string | undefined,
+  { method, fieldValidation }: { method: string; fieldValidation: FieldValidation | undefined },
+): Body {
+  const type = mediaTypeOf(contentType)
+  if (method === 'PATCH') return { ...parsedJson(textOf(bytes), fieldValidation), patchType: patchTypeOf(type) }
+  const patchType = undefined
+  if (bytes.length === 0) return { value: undefined, warnings: [], patchType }
+  switch (type) {
+    case '':
+    case 'application/json':
+      return { ...parsedJson(textOf(bytes), fieldValidation), patchType }
+    case 'application/yaml':
+      return { value: parsedYaml(textOf(bytes)), warnings: [], patchType }
+    case protobufMediaType:
+      return { value: decodeProtobuf(bytes), warnings: [], patchType }
+    default:
+      throw unsupportedMediaType(
+        `the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, ${protobufMediaType}`,
+      )
+  }
+}
+
+function patchTypeOf(type: string): PatchType {
+  const patchType = Object.hasOwn(patchTypes, type) ? patchTypes[type] : undefined
+  if (patchType !== undefined) return patchType
+  const supported = Object.keys(patchTypes).join(', ')
+  if (type.startsWith('application/apply-patch'))
+    throw unsupportedMediaType(
+      `server-side apply is not supported by Skiff yet: apply without --server-side (supported patches: ${supported})`,
+    )
+  throw unsupportedMediaType(`the body of the request was in an unknown format - accepted media types include: ${supported}`)
+}
+
+function textOf(bytes: Buffer): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    throw badRequest('the body is not UTF-8')
+  }
+}
+
+function parsedJson(text: string, fieldValidation: FieldValidation = 'Warn'): Pick<Body, 'value' | 'warnings'> {
+  const { value, duplicates } = parseJson(text)
+  const told = duplicates.map((path) => `duplicate field "${path}"`)
+  if (fieldValidation === 'Strict' && told.length > 0) throw badRequest(`strict decoding error: ${told.join(', ')}`)
+  return { value, warnings: fieldValidation === 'Warn' ? told : [] }
+}
+
+const aliasLimit = 100
+
+function parsedYaml(text: string): unknown {
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, maxAliasCount: aliasLimit } as Parameters<
+    typeof parseDocument
+  >[1])
+  const [first] = document.errors
+  if (first !== undefined) {
+    const at = lines.linePos(first.pos[0])
+    throw badRequest(`the body is no valid YAML: line ${at.line}, column ${at.col}: ${first.message.split('\n')[0]}`)
+  }
+  try {
+    // Once more through JSON: what a manifest can hold, without aliases to the same object, and no deeper than JSON may be.
+    return parseJson(JSON.stringify(document.toJS({ maxAliasCount: aliasLimit }))).value
+  } catch (err) {
+    throw badRequest(`the body is no valid YAML: ${err instanceof Error ? err.message.split('\n')[0] : 'cannot be read'}`)
+  }
+}

@@ -1,0 +1,277 @@
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
+import type { TLSSocket } from 'node:tls'
+import type { ApiRequest, Identity, WatchRequest } from '../../api/meta/request.ts'
+import {
+  forbidden,
+  methodNotAllowed,
+  noSuchPath,
+  StatusError,
+  timeout,
+  tooManyRequests,
+  unauthorized,
+} from '../../api/meta/status.ts'
+import { must } from '../../lib/assert.ts'
+import { isAbort, withDeadline } from '../../lib/async.ts'
+import { type Shape, send, sendAnswer, sendError } from './answer.ts'
+import { parseBody, readBytes } from './body.ts'
+import { containerRef } from './container.ts'
+import type { Documents } from './documents.ts'
+import { identityOf } from './identity.ts'
+import { readLogOptions, streamLog } from './log.ts'
+import { formOf, includeObjectOf } from './negotiate.ts'
+import type { ApiServerOptions, Limits } from './options.ts'
+import { flag, integer, readOptions, withDeleteOptions } from './query.ts'
+import { type ResourceRoute, resourceRoute } from './resource.ts'
+import { reviewPaths } from './reviews.ts'
+import type { ServerMetrics } from './server-metrics.ts'
+import { streamWatch } from './watch-stream.ts'
+
+export interface HandlerDeps extends Omit<ApiServerOptions, 'limits'> {
+  readonly limits: Limits
+  readonly documents: Documents
+  readonly served: ServerMetrics
+}
+
+/** One request on its way. */
+interface Exchange {
+  readonly request: Http2ServerRequest
+  readonly response: Http2ServerResponse
+  readonly path: string
+  readonly query: URLSearchParams
+  readonly method: string
+  /** Aborted when the client has gone or the server stops. */
+  readonly signal: AbortSignal
+}
+
+export const tlsSocketOf = (request: Http2ServerRequest): TLSSocket =>
+  // Over HTTP/2 the request's own socket is a stand-in.
+  (request.httpVersionMajor === 2 ? request.stream.session?.socket : request.socket) as TLSSocket
+
+/** Answers every request, whatever it is: failures are Status objects. */
+export class Handler {
+  readonly #deps: HandlerDeps
+  #inFlight = 0
+  #longRunning = 0
+
+  constructor(deps: HandlerDeps) {
+    this.#deps = deps
+  }
+
+  async handle(request: Http2ServerRequest, response: Http2ServerResponse, stop: AbortSignal): Promise<void> {
+    const gone = new AbortController()
+    response.on('close', () => gone.abort(new Error('the client has gone')))
+    response.on('error', () => gone.abort(new Error('the connection failed')))
+    const signal = AbortSignal.any([stop, gone.signal])
+    const startMs = this.#deps.clock.monotonicMs()
+    const method = request.method ?? 'GET'
+    let code = 0
+    try {
+      const [path = '/', search = ''] = splitUrl(request.url ?? '/')
+      await this.#route({ request, response, path, query: new URLSearchParams(search), method, signal })
+      code = response.statusCode
+    } catch (err) {
+      code = this.#fail(response, err, { signal, method, path: (request.url ?? '').split('?')[0] ?? '' })
+    }
+    this.#deps.served.answered({ method, code, seconds: (this.#deps.clock.monotonicMs() - startMs) / 1000 })
+  }
+
+  #fail(
+    response: Http2ServerResponse,
+    err: unknown,
+    { signal, method, path }: { signal: AbortSignal; method: string; path: string },
+  ): number {
+    const hasGone = isAbort(err, signal) || response.destroyed
+    if (!hasGone && !(err instanceof StatusError)) this.#deps.log.error('request failed', { method, path, err })
+    if (response.headersSent || response.destroyed) {
+      // The answer had begun: only cutting it off says that it is not whole.
+      if (!response.writableEnded) response.destroy()
+      return 499
+    }
+    return sendError(response, hasGone ? tooManyRequests('the server is stopping, try again') : err).code
+  }
+
+  async #route(exchange: Exchange): Promise<void> {
+    const { request, response, path } = exchange
+    const open = this.#deps.documents.open(path)
+    if (open !== undefined) return this.#get(exchange, () => send(response, open.code, open.body, { 'content-type': open.type }))
+    const identity = identityOf(tlsSocketOf(request))
+    if (identity === undefined) throw unauthorized()
+    if (path === '/metrics') return this.#metrics(exchange, identity)
+    const document = this.#deps.documents.known(path, request.headers.accept)
+    if (document !== undefined) {
+      return this.#get(exchange, () => send(response, 200, document.body, { 'content-type': document.type, ...document.headers }))
+    }
+    if (Object.hasOwn(reviewPaths, path)) return this.#counted(() => this.#review(exchange, identity))
+    return this.#resource(exchange, identity)
+  }
+
+  #get({ method }: Exchange, answer: () => void): void {
+    if (method !== 'GET') throw methodNotAllowed('the server does not allow this method on the requested resource')
+    answer()
+  }
+
+  async #metrics(exchange: Exchange, identity: Identity): Promise<void> {
+    if (!identity.groups.includes('system:masters')) {
+      throw forbidden({ group: '', plural: 'metrics', kind: 'Metrics' }, '', `User "${identity.user}" cannot get path "/metrics"`)
+    }
+    const { contentType, body } = await this.#deps.metrics.render()
+    this.#get(exchange, () => send(exchange.response, 200, body, { 'content-type': contentType }))
+  }
+
+  async #review({ request, response, path, method, query }: Exchange, identity: Identity): Promise<void> {
+    if (method !== 'POST') throw methodNotAllowed('the server does not allow this method on the requested resource')
+    const { fieldValidation } = readOptions(query)
+    const body = parseBody(await readBytes(request, this.#deps.limits.bodyBytes), request.headers['content-type'], {
+      method,
+      fieldValidation,
+    })
+    const review = must(reviewPaths[path], 'the caller has looked')
+    send(response, 201, JSON.stringify(review(this.#deps.registry, identity, body.value)))
+  }
+
+  #resource(exchange: Exchange, identity: Identity): Promise<void> {
+    const { path, method, query } = exchange
+    const route = resourceRoute(this.#deps.registry.kinds, { path, method, isWatch: flag(query, 'watch') })
+    if (route.subresource === 'log') return this.lasting(() => this.#log(exchange, { route, identity }))
+    if (route.subresource === 'exec') throw methodNotAllowed('exec takes a WebSocket over HTTP/1.1: send an upgrade')
+    if (route.verb === 'watch') return this.lasting(() => this.#watch(exchange, { route, identity }))
+    return this.#counted(() => this.#answer(exchange, { route, identity }))
+  }
+
+  async #answer(exchange: Exchange, { route, identity }: { route: ResourceRoute; identity: Identity }): Promise<void> {
+    const { request, response, signal } = exchange
+    const shape = this.#shape(exchange, route)
+    const { clock, limits, registry } = this.#deps
+    const what = `${exchange.method} ${exchange.path}`
+    const call = withDeadline({ clock, ms: limits.requestMs, signal, what }, async (inner) => {
+      const asked = await apiRequest(exchange, route, limits.bodyBytes)
+      const answered = await registry.request(identity, asked.request, { signal: inner })
+      return { ...answered, warnings: [...asked.warnings, ...answered.warnings] }
+    })
+    const answered = await call.catch((err: unknown) => {
+      if (err instanceof Error && err.name === 'TimeoutError')
+        throw timeout(`${what}: not finished within ${limits.requestMs} ms`)
+      throw err
+    })
+    sendAnswer(response, answered, shape)
+    request.resume()
+  }
+
+  #shape({ request, query }: Exchange, { kind }: ResourceRoute): Shape {
+    return {
+      kind,
+      form: formOf(request.headers.accept),
+      includeObject: includeObjectOf(query.get('includeObject')),
+      nowMs: this.#deps.clock.now(),
+    }
+  }
+
+  async #watch(exchange: Exchange, { route, identity }: { route: ResourceRoute; identity: Identity }): Promise<void> {
+    const { clock, limits, registry } = this.#deps
+    const { query, response, signal } = exchange
+    const shape = this.#shape(exchange, route)
+    const seconds = integer(query, 'timeoutSeconds')
+    const bookmarks = flag(query, 'allowWatchBookmarks')
+    const marksInitialEnd = flag(query, 'sendInitialEvents')
+    const own = new AbortController()
+    const batches = registry.watch(identity, watchRequest(route, query), { signal: AbortSignal.any([signal, own.signal]) })
+    const timer = clock.after(seconds === undefined || seconds === 0 ? limits.watchMs : seconds * 1000, () => own.abort())
+    try {
+      await streamWatch(
+        response,
+        batches,
+        { shape, bookmarks, marksInitialEnd, bookmarkMs: limits.bookmarkMs, clock },
+        { signal: AbortSignal.any([signal, own.signal]) },
+      )
+    } catch (err) {
+      // Its time is over: the stream has ended in order.
+      if (!own.signal.aborted) throw err
+    } finally {
+      timer[Symbol.dispose]()
+    }
+  }
+
+  async #log(exchange: Exchange, { route, identity }: { route: ResourceRoute; identity: Identity }): Promise<void> {
+    const { query, response, signal, method } = exchange
+    const { namespace, name } = route
+    if (method !== 'GET' || namespace === undefined || name === undefined) throw methodNotAllowed('a log can only be read')
+    const { registry, clock, streams } = this.#deps
+    const options = readLogOptions(query, clock)
+    const place = { namespace, name, subresource: 'log', container: query.get('container') ?? '' } as const
+    const ref = await containerRef(registry, identity, place, { signal })
+    await streamLog(response, streams, { ref, options }, { signal })
+  }
+
+  async #counted(work: () => Promise<void>): Promise<void> {
+    if (this.#inFlight >= this.#deps.limits.inFlight) throw tooManyRequests('too many requests at once, try again')
+    this.#inFlight++
+    try {
+      await work()
+    } finally {
+      this.#inFlight--
+    }
+  }
+
+  /** For what may last: watches, logs, execs. */
+  async lasting(work: () => Promise<void>): Promise<void> {
+    if (this.#longRunning >= this.#deps.limits.longRunning)
+      throw tooManyRequests('too many watches and streams at once, try again', 5)
+    this.#deps.served.lasting(++this.#longRunning)
+    try {
+      await work()
+    } finally {
+      this.#deps.served.lasting(--this.#longRunning)
+    }
+  }
+}
+
+const urlLimit = 16_384
+
+function splitUrl(url: string): readonly [string, string] {
+  if (url.length > urlLimit) throw noSuchPath()
+  const at = url.indexOf('?')
+  const path = at < 0 ? url : url.slice(0, at)
+  return [path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path, at < 0 ? '' : url.slice(at + 1)]
+}
+
+const hasBody = ['POST', 'PUT', 'PATCH', 'DELETE']
+
+async function apiRequest(
+  { request, method, query }: Exchange,
+  { kind, verb, namespace, name, subresource }: ResourceRoute,
+  limit: number,
+): Promise<{ request: ApiRequest; warnings: readonly string[] }> {
+  if (verb === 'watch') throw methodNotAllowed('a watch is no request')
+  const options = readOptions(query)
+  const bytes = hasBody.includes(method) ? await readBytes(request, limit) : Buffer.alloc(0)
+  const { fieldValidation } = options
+  const { value, warnings, patchType } = parseBody(bytes, request.headers['content-type'], { method, fieldValidation })
+  const isDelete = verb === 'delete' || verb === 'deletecollection'
+  return {
+    warnings,
+    request: {
+      verb,
+      kind,
+      options: isDelete ? withDeleteOptions(options, value) : options,
+      ...(namespace === undefined ? {} : { namespace }),
+      ...(name === undefined ? {} : { name }),
+      ...(subresource === undefined ? {} : { subresource }),
+      ...(isDelete || value === undefined ? {} : { body: value }),
+      ...(patchType === undefined ? {} : { patchType }),
+    },
+  }
+}
+
+function watchRequest({ kind, namespace, name }: ResourceRoute, query: URLSearchParams): WatchRequest {
+  const { labelSelector, fieldSelector, resourceVersion } = readOptions(query)
+  // With initial events asked for, what is there comes first, whatever revision was named.
+  const after = flag(query, 'sendInitialEvents') ? undefined : resourceVersion
+  return {
+    kind,
+    ...(namespace === undefined ? {} : { namespace }),
+    ...(name === undefined ? {} : { name }),
+    ...(labelSelector === undefined ? {} : { labelSelector }),
+    ...(fieldSelector === undefined ? {} : { fieldSelector }),
+    ...(after === undefined ? {} : { resourceVersion: after }),
+  }
+}
