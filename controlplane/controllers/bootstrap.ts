@@ -1,6 +1,8 @@
+import type { KindDef } from '../../api/kinds/define.ts'
 import { EndpointSlice } from '../../api/kinds/endpoint-slice.ts'
 import { Namespace } from '../../api/kinds/namespace.ts'
 import { Service } from '../../api/kinds/service.ts'
+import type { ApiObject } from '../../api/meta/object-meta.ts'
 import { isAlreadyExists, isNotFound } from '../../api/meta/status.ts'
 import type { Client } from '../../client/client.ts'
 import type { AbortOptions } from '../../lib/async.ts'
@@ -15,19 +17,30 @@ export interface BootstrapOptions extends AbortOptions {
 
 /** What every cluster has: the default namespaces, and the service `kubernetes` that leads to the API server. Repeatable. */
 export async function bootstrap({ client, apiServer, signal }: BootstrapOptions): Promise<void> {
-  const unlessThere = async (work: Promise<unknown>): Promise<void> => {
-    try {
-      await work
-    } catch (err) {
-      if (!isAlreadyExists(err)) throw err
-    }
-  }
   for (const name of namespaces) {
-    await unlessThere(client.create(Namespace, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } }, { signal }))
+    const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name } }
+    await ensure(Namespace, namespace, { client, signal })
   }
   if (apiServer === undefined) return
-  await unlessThere(client.create(Service, kubernetesService(apiServer.clusterIP), { signal }))
+  await ensure(Service, kubernetesService(apiServer.clusterIP), { client, signal })
   await writeSlice(client, apiServer, { signal })
+}
+
+/** Looks first: making it anew would ask for an address that it has already, which is refused before its name is. */
+async function ensure<O extends ApiObject>(
+  kind: KindDef<O>,
+  object: O,
+  { client, signal }: Pick<BootstrapOptions, 'client' | 'signal'>,
+): Promise<void> {
+  const { namespace, name = '' } = object.metadata
+  try {
+    await client.get(kind, { ...(namespace === undefined ? {} : { namespace }), name }, { signal })
+  } catch (err) {
+    if (!isNotFound(err)) throw err
+    await client.create(kind, object, { signal }).catch((cause: unknown) => {
+      if (!isAlreadyExists(cause)) throw cause // Another control plane was faster.
+    })
+  }
 }
 
 const labels = { component: 'apiserver', provider: 'kubernetes' }

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { ConfigMap } from '../../api/kinds/config-map.ts'
 import type { Deployment as DeploymentObject } from '../../api/kinds/deployment.ts'
 import { Deployment } from '../../api/kinds/deployment.ts'
 import { EndpointSlice } from '../../api/kinds/endpoint-slice.ts'
@@ -8,6 +9,7 @@ import { Pod } from '../../api/kinds/pod.ts'
 import { ReplicaSet } from '../../api/kinds/replica-set.ts'
 import { Service } from '../../api/kinds/service.ts'
 import { ServiceAccount } from '../../api/kinds/service-account.ts'
+import { formatTime } from '../../lib/clock.ts'
 import { createControllersWorld, createNode } from './testing/controllers-world.ts'
 
 function web(namespace = 'default', image = 'a'): DeploymentObject {
@@ -162,4 +164,57 @@ test('a namespace gets its account, and goes only when everything in it is gone'
     expect(cache.get(Namespace, 'x')).toBeUndefined()
   })
   expect(cache.list(Pod, 'x')).toHaveLength(0)
+}, 60_000)
+
+test('an object whose owner never was, or was made anew, goes; an owner in another namespace neither keeps nor costs it', async () => {
+  await using world = await createControllersWorld()
+  const { client, cache, signal, eventually } = world
+  const owned = (name: string, owner: { name: string; uid: string }) =>
+    client.create(
+      ConfigMap,
+      {
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: { namespace: 'default', name, ownerReferences: [{ apiVersion: 'v1', kind: 'ConfigMap', ...owner }] },
+      },
+      { signal },
+    )
+  const plain = (namespace: string, name: string) =>
+    client.create(ConfigMap, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { namespace, name } }, { signal })
+  const here = await plain('default', 'owner')
+  const there = await plain('kube-system', 'owner')
+  await owned('kept', { name: 'owner', uid: here.metadata.uid ?? '' })
+  await owned('stale', { name: 'owner', uid: 'of-the-one-before' })
+  await owned('lost', { name: 'nobody', uid: 'x' })
+  await owned('abroad', { name: 'owner', uid: there.metadata.uid ?? '' })
+  await eventually(() => {
+    expect(cache.list(ConfigMap, 'default').map((one) => one.metadata.name)).toEqual(['abroad', 'kept', 'owner'])
+    expect(cache.list(Event).map((one) => one.reason)).toContain('OwnerRefInvalidNamespace')
+  })
+  await client.delete(ConfigMap, { namespace: 'default', name: 'owner' }, { signal })
+  await eventually(() => expect(cache.get(ConfigMap, 'default/kept')).toBeUndefined())
+  expect(cache.get(ConfigMap, 'default/abroad')).toBeDefined()
+}, 60_000)
+
+test('events go an hour after they last happened', async () => {
+  await using world = await createControllersWorld()
+  const { client, cache, signal, clock } = world
+  const event = {
+    apiVersion: 'v1',
+    kind: 'Event',
+    metadata: { namespace: 'default', name: 'e' },
+    involvedObject: { kind: 'Pod', namespace: 'default', name: 'p' },
+    reason: 'Started',
+    lastTimestamp: formatTime(clock.now()),
+  }
+  await client.create(Event, event as Event, { signal })
+  await world.pass(3000)
+  const step = async (ms: number): Promise<void> => {
+    clock.step(ms)
+    await world.pass(1000)
+  }
+  await step(50 * 60_000)
+  expect(cache.list(Event)).toHaveLength(1)
+  await step(11 * 60_000)
+  expect(cache.list(Event)).toHaveLength(0)
 }, 60_000)
