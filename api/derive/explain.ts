@@ -1,26 +1,10 @@
 import type { KindDef } from '../kinds/define.ts'
-import type { TSchema } from '../kinds/schema.ts'
+import { type SchemaNode, schemaNode } from './schema-node.ts'
 
 interface Field {
   readonly name: string
-  readonly schema: Node
+  readonly schema: SchemaNode
   readonly isRequired: boolean
-}
-
-/** A schema as explain reads it. */
-interface Node {
-  readonly type?: string | readonly string[]
-  readonly description?: string
-  readonly enum?: readonly string[]
-  readonly default?: unknown
-  readonly properties?: Readonly<Record<string, Node>>
-  readonly required?: readonly string[]
-  readonly items?: Node
-  readonly additionalProperties?: Node | boolean
-  readonly 'x-name'?: string
-  readonly 'x-kubernetes-int-or-string'?: boolean
-  readonly 'x-kubernetes-quantity'?: boolean
-  readonly 'x-skiff'?: string
 }
 
 /** A path that leads nowhere; the message says where it ends. */
@@ -33,7 +17,7 @@ export class NoSuchField extends Error {
  * layout. Throws NoSuchField.
  */
 export function explain(kind: KindDef, path: readonly string[], { recursive }: { readonly recursive: boolean }): string {
-  const root = asNode(kind.schema)
+  const root = schemaNode(kind.schema)
   let schema = root
   for (const [index, name] of path.entries()) {
     const field = fieldsOf(schema).find((one) => one.name === name)
@@ -54,10 +38,8 @@ export function explain(kind: KindDef, path: readonly string[], { recursive }: {
   return `${[...head, ...title, ...about, ...list].join('\n')}\n`
 }
 
-const asNode = (schema: TSchema): Node => schema as unknown as Node
-
 /** The fields of an object, or of the items of a list or map. */
-function fieldsOf(schema: Node): readonly Field[] {
+function fieldsOf(schema: SchemaNode): readonly Field[] {
   if (schema.items !== undefined) return fieldsOf(schema.items)
   if (typeof schema.additionalProperties === 'object') return fieldsOf(schema.additionalProperties)
   const required = new Set(schema.required ?? [])
@@ -66,7 +48,7 @@ function fieldsOf(schema: Node): readonly Field[] {
     .sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
-function typeOf(schema: Node): string {
+function typeOf(schema: SchemaNode): string {
   if (schema['x-kubernetes-int-or-string'] === true) return 'IntOrString'
   if (schema['x-kubernetes-quantity'] === true) return 'Quantity'
   if (schema.items !== undefined) return `[]${typeOf(schema.items)}`
@@ -77,10 +59,10 @@ function typeOf(schema: Node): string {
   return type === 'object' ? 'Object' : type
 }
 
-const descriptionOf = (schema: Node): string => schema.description ?? '<no description>'
+const descriptionOf = (schema: SchemaNode): string => schema.description ?? '<no description>'
 
-function allowed(schema: Node): readonly string[] {
-  const values = (schema.enum ?? schema.items?.enum ?? []).filter((value) => value !== '')
+function allowed(schema: SchemaNode): readonly string[] {
+  const values = (schema.enum ?? schema.items?.enum ?? []).map(String).filter((value) => value !== '')
   return [
     ...(values.length === 0 ? [] : indent(1, [`Allowed values: ${values.join(', ')}`])),
     ...(schema.default === undefined ? [] : indent(1, [`Default: ${JSON.stringify(schema.default)}`])),

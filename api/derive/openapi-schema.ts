@@ -74,9 +74,7 @@ const common: Components = {
 export function componentsOf(kinds: readonly KindDef[], more: readonly SchemaNode[] = []): Components {
   const named = new Map<string, SchemaNode>()
   const roots = [...kinds.map(({ schema }) => schemaNode(schema)), ...more]
-  // A schema that is used as a field carries the field's description; in a list it has its own, which is better here.
-  for (const root of roots) collect(root, { own: true, named })
-  for (const root of roots) collect(root, { own: false, named })
+  for (const root of roots) collect(root, named)
   const schemas = [...named].map(([name, schema]): [string, JsonRecord] => [name, definition(schema)])
   const lists = kinds.map((kind): [string, JsonRecord] => [`${nameOf(schemaNode(kind.schema))}List`, listDefinition(kind)])
   return Object.fromEntries([...Object.entries(common), ...schemas, ...lists].sort(([a], [b]) => (a < b ? -1 : 1)))
@@ -85,25 +83,20 @@ export function componentsOf(kinds: readonly KindDef[], more: readonly SchemaNod
 const nameOf = (schema: SchemaNode): string => schema['x-name'] ?? ''
 export const schemaName = (kind: KindDef): string => nameOf(schemaNode(kind.schema))
 
-interface Collecting {
-  /** Whether schemas are taken that stand in lists, maps and at the top, or all others. */
-  readonly own: boolean
-  readonly named: Map<string, SchemaNode>
-}
-
-function collect(schema: SchemaNode, to: Collecting, hasOwnDescription = true): void {
+function collect(schema: SchemaNode, named: Map<string, SchemaNode>): void {
   const name = nameOf(schema)
-  if (name !== '' && hasOwnDescription === to.own && !to.named.has(name)) to.named.set(name, schema)
-  for (const field of Object.values(schema.properties ?? {})) collect(field, to, false)
-  if (schema.items !== undefined) collect(schema.items, to)
-  if (typeof schema.additionalProperties === 'object') collect(schema.additionalProperties, to)
+  if (name !== '' && named.has(name)) return
+  if (name !== '') named.set(name, schema)
+  for (const field of Object.values(schema.properties ?? {})) collect(field, named)
+  if (schema.items !== undefined) collect(schema.items, named)
+  if (typeof schema.additionalProperties === 'object') collect(schema.additionalProperties, named)
 }
 
 /** A named schema in full; what it consists of is referred to. */
 function definition(schema: SchemaNode): JsonRecord {
   const gvk = schema['x-kubernetes-group-version-kind']
   return {
-    ...(schema.description === undefined ? {} : { description: schema.description }),
+    description: schema['x-doc'] ?? schema.description ?? '',
     type: 'object',
     properties: Object.fromEntries(Object.entries(schema.properties ?? {}).map(([name, field]) => [name, fieldOf(field)])),
     ...(schema.required === undefined ? {} : { required: schema.required }),

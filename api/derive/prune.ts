@@ -108,7 +108,7 @@ function pruneField(
 
 function countsAsAbsent(schema: SchemaNode, value: unknown): boolean {
   // The values of a map have no number: an empty text is a value there.
-  if (schema['x-proto'] === undefined || schema['x-pointer'] === true) return false
+  if (schema['x-proto'] === undefined || schema['x-pointer'] === true || value === schema.default) return false
   if (value === '') return schema.type === 'string'
   return (value === 0 || value === false) && schema.default !== undefined
 }

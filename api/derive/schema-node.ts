@@ -14,6 +14,7 @@ export interface SchemaNode {
   readonly items?: SchemaNode
   readonly additionalProperties?: SchemaNode | boolean
   readonly 'x-name'?: string
+  readonly 'x-doc'?: string
   readonly 'x-proto'?: number
   readonly 'x-proto-in'?: number
   readonly 'x-proto-type'?: string

@@ -87,7 +87,7 @@ export const mapList = <S extends TSchema>(item: S, ...keys: [string, ...string[
 export const setList = <S extends TSchema>(item: S) => Type.Array(item, { 'x-list-type': 'set', 'x-patch-strategy': 'merge' })
 
 /**
- * A message with named fields; unknown fields are refused under strict field validation and dropped with a warning
+ * A message with named fields; as a field it is described by what the field is for (`x-doc` keeps what it is itself); unknown fields are refused under strict field validation and dropped with a warning
  * otherwise. `name` is the definition's name in OpenAPI (as in `io.k8s.api.core.v1.Container`).
  */
 export const message = <P extends Record<string, TSchema>>(
@@ -95,7 +95,7 @@ export const message = <P extends Record<string, TSchema>>(
   doc: string,
   properties: P,
   options: Record<string, unknown> = {},
-) => Type.Object(properties, { description: doc, 'x-name': name, additionalProperties: false, ...options })
+) => Type.Object(properties, { description: doc, 'x-doc': doc, 'x-name': name, additionalProperties: false, ...options })
 
 export type { Static, TSchema }
 export { Type }

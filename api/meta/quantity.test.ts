@@ -23,13 +23,25 @@ test.each([
   expect(quantityValue(text)).toBe(value)
 })
 
-test.each(['', 'm', 'abc', '1.2.3', '1 Mi', '1mi', '1KiB', '--1', '1e', '1ee3', `${'9'.repeat(100)}`])(
-  '%j is no quantity',
-  (text) => {
-    expect(isQuantity(text)).toBe(false)
-    expect(() => quantityValue(text)).toThrow(RangeError)
-  },
-)
+test.each([
+  '',
+  'm',
+  'abc',
+  '1.2.3',
+  '1 Mi',
+  '1mi',
+  '1KiB',
+  '--1',
+  '1e',
+  '1ee3',
+  `${'9'.repeat(100)}`,
+  '1e99',
+  '10E',
+  '9223372036854775808',
+])('%j is no quantity', (text) => {
+  expect(isQuantity(text)).toBe(false)
+  expect(() => quantityValue(text)).toThrow(RangeError)
+})
 
 test('numbers are quantities too', () => {
   expect(quantityMilli(0.25)).toBe(250)

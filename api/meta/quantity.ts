@@ -14,6 +14,8 @@ const decimalExponent: Readonly<Record<string, number>> = { n: -9, u: -6, m: -3,
 const pattern = /^([+-]?)(\d*)(?:\.(\d*))?(Ki|Mi|Gi|Ti|Pi|Ei|n|u|m|k|M|G|T|P|E(?!\d|[+-])|[eE]([+-]?\d{1,3}))?$/
 const nano = 1_000_000_000n
 const digitLimit = 64
+/** Kubernetes counts in 64 bits, and nothing here is larger. */
+const limit = (2n ** 63n - 1n) * nano
 
 export type Quantity = string | number
 
@@ -32,6 +34,7 @@ function nanosOf(quantity: Quantity): bigint | undefined {
   if (whole === '' && fraction === '') return undefined
   const digits = BigInt(`${whole}${fraction}`)
   const size = scale(digits, fraction.length, suffix, exponent)
+  if (size > limit) return undefined
   return sign === '-' ? -size : size
 }
 

@@ -3,6 +3,8 @@ import { badRequest, invalidPatch } from '../meta/status.ts'
 import { isObject, isUnsafeKey, type Json } from './json.ts'
 
 const operationLimit = 10_000
+/** Copies of copies double: so many values may all copies of one patch have. */
+const copyLimit = 100_000
 
 interface Operation {
   readonly op: string
@@ -19,7 +21,9 @@ export function applyJsonPatch(target: Json, patch: Json): Json {
   if (!Array.isArray(patch)) throw badRequest('a JSON patch is a list of operations')
   if (patch.length > operationLimit)
     throw badRequest(`the patch has ${patch.length} operations, at most ${operationLimit} are allowed`)
-  return (patch as readonly Json[]).map(readOperation).reduce<Json>(applyOperation, target)
+  const operations = (patch as readonly Json[]).map(readOperation)
+  const budget = { copies: copyLimit }
+  return operations.reduce((value, operation) => applyOperation(value, operation, budget), target)
 }
 
 function readOperation(raw: Json, index: number): Operation {
@@ -46,7 +50,18 @@ function parsePointer(pointer: string): readonly string[] {
   return steps
 }
 
-function applyOperation(target: Json, { op, path, from = [], value = null }: Operation): Json {
+interface Budget {
+  copies: number
+}
+
+/** What is copied is shared until it is changed, but it is written out in full in the end. */
+function spend(value: Json, budget: Budget): void {
+  budget.copies -= 1
+  if (budget.copies < 0) throw badRequest(`the copies of the patch have more than ${copyLimit} values`)
+  if (typeof value === 'object' && value !== null) for (const part of Object.values(value)) spend(part, budget)
+}
+
+function applyOperation(target: Json, { op, path, from = [], value = null }: Operation, budget: Budget): Json {
   switch (op) {
     case 'add':
       return change(target, path, (parent, key) => insert(parent, key, value, path))
@@ -54,8 +69,11 @@ function applyOperation(target: Json, { op, path, from = [], value = null }: Ope
       return change(target, path, (parent, key) => replace(parent, key, value, path))
     case 'remove':
       return change(target, path, (parent, key) => remove(parent, key, path))
-    case 'copy':
-      return change(target, path, (parent, key) => insert(parent, key, read(target, from), path))
+    case 'copy': {
+      const copied = read(target, from)
+      spend(copied, budget)
+      return change(target, path, (parent, key) => insert(parent, key, copied, path))
+    }
     case 'move': {
       const moved = read(target, from)
       const without = change(target, from, (parent, key) => remove(parent, key, from))

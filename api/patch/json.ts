@@ -7,8 +7,8 @@ export interface JsonObject {
 export const isObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** A key that would reach an object's prototype is no key of a JSON object of ours. */
-export const isUnsafeKey = (key: string): boolean => key === '__proto__' || key === 'constructor' || key === 'prototype'
+/** The one key whose assignment makes no field, but changes the prototype. All others are read as own fields only. */
+export const isUnsafeKey = (key: string): boolean => key === '__proto__'
 
 /** Objects nested deeper than this are no manifests. */
 export const depthLimit = 100

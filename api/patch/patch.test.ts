@@ -166,3 +166,34 @@ test('three ways: the patch of any change leads to what was wanted, and then the
     }),
   )
 })
+
+test('JSON patch: copies of copies do not grow without end', () => {
+  const patch = Array.from({ length: 40 }, () => ({ op: 'copy', from: '', path: '/next' }))
+  expect(() => applyJsonPatch({ a: 1 }, patch)).not.toThrow()
+  const doubling = Array.from({ length: 40 }, (_, index) => ({ op: 'copy', from: '/a', path: `/a/${index}` }))
+  expect(() => applyJsonPatch({ a: [] }, doubling)).toThrow('more than 100000 values')
+})
+
+test('strategic merge: a list of very many items is refused, and named', () => {
+  const many = Array.from({ length: 3000 }, (_, index) => ({ name: `c${index}` }))
+  expect(() => strategic(containers(many))).toThrow('spec.template.spec.containers: at most 2000 items')
+})
+
+test('a label may be called like something that every object has', () => {
+  const patch = { metadata: { labels: { constructor: 'x', toString: null } } }
+  expect(strategic(patch).metadata['labels']).toEqual({ app: 'web', constructor: 'x' })
+  expect(applyMergePatch({}, { constructor: { a: 1 } })).toEqual({ constructor: { a: 1 } })
+})
+
+test('three ways: an amount that is only written otherwise is no change', () => {
+  const withMemory = (memory: string) => ({
+    spec: { template: { spec: { containers: [{ name: 'c', resources: { limits: { memory } } }] } } },
+  })
+  const modified = withMemory('1024Mi')
+  expect(createThreeWayPatch(modified, modified, withMemory('1Gi'), Deployment.schema)).toEqual({})
+  expect(createThreeWayPatch(modified, modified, withMemory('2Gi'), Deployment.schema)).not.toEqual({})
+})
+
+test('strategic merge: a directive that does not exist is named', () => {
+  expect(() => strategic({ spec: { $ptach: 'delete' } })).toThrow('spec.$ptach: unknown directive')
+})

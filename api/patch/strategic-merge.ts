@@ -1,8 +1,9 @@
 import { dequal } from 'dequal'
+import { type SchemaNode, schemaNode } from '../derive/schema-node.ts'
 import type { TSchema } from '../kinds/schema.ts'
 import { badRequest } from '../meta/status.ts'
 import { depthLimit, isObject, isUnsafeKey, type Json, type JsonObject } from './json.ts'
-import { fieldSchema, listStrategy, type SchemaNode, schemaNode } from './schema-node.ts'
+import { fieldSchema, listStrategy } from './list-strategy.ts'
 
 export const directive = '$patch'
 export const retainKeys = '$retainKeys'
@@ -32,19 +33,22 @@ function mergeObject(schema: SchemaNode | undefined, target: JsonObject, patch: 
   const result: Record<string, Json> = retained(target, patch[retainKeys], path)
   for (const [key, value] of Object.entries(patch)) {
     if (isUnsafeKey(key)) throw badRequest(`${at(path)}: the patch has the key "${key}", which no field is called`)
-    if (key.startsWith(deleteFromPrimitiveList)) deletePrimitives(result, key.slice(deleteFromPrimitiveList.length), value, path)
-    if (key.startsWith('$')) continue
-    if (value === null) delete result[key]
-    else
-      result[key] = mergeField(
-        { schema: fieldSchema(schema, key), order: patch[`${setElementOrder}${key}`] },
-        result[key],
-        value,
-        [...path, key],
-      )
+    if (key.startsWith('$')) applyDirective(result, key, value, path)
+    else if (value === null) delete result[key]
+    else {
+      const how = { schema: fieldSchema(schema, key), order: patch[`${setElementOrder}${key}`] }
+      result[key] = mergeField(how, Object.hasOwn(result, key) ? result[key] : undefined, value, [...path, key])
+    }
   }
   reorderUntouched(schema, result, patch, path)
   return result
+}
+
+/** The other directives belong to the object or to a field, and are looked at there. */
+function applyDirective(result: Record<string, Json>, key: string, value: Json, path: Path): void {
+  if (key.startsWith(deleteFromPrimitiveList)) deletePrimitives(result, key.slice(deleteFromPrimitiveList.length), value, path)
+  else if (key !== directive && key !== retainKeys && !key.startsWith(setElementOrder))
+    throw badRequest(`${at([...path, key])}: unknown directive`)
 }
 
 function mergeField(
@@ -91,6 +95,7 @@ function mergeList(
   path: Path,
 ): Json {
   const strategy = listStrategy(schema)
+  if (strategy !== 'replace') checkLength(patch, path)
   if (strategy === 'replace') return patch.map((item) => (isObject(item) ? withoutDirectives(item) : item))
   if (strategy === 'set') {
     const merged = [...target, ...patch.filter((value) => !target.includes(value))]
@@ -105,6 +110,14 @@ function mergeList(
     target,
   )
   return ordered(merged, target, { order, strategy, path })
+}
+
+/** Each item is looked for in the list: time grows with the product of both lengths. */
+const itemLimit = 2000
+
+function checkLength(list: readonly Json[], path: Path): void {
+  if (list.length > itemLimit)
+    throw badRequest(`${at(path)}: at most ${itemLimit} items of a list can be merged, not ${list.length}`)
 }
 
 function mergeItem(
@@ -133,6 +146,7 @@ interface Ordering {
 function ordered(list: readonly Json[], before: readonly Json[], { order, strategy, path }: Ordering): readonly Json[] {
   if (order === undefined) return list
   if (!Array.isArray(order)) throw badRequest(`${at(path)}: ${setElementOrder} is no list`)
+  checkLength(order as readonly Json[], path)
   const idOf = (item: Json): Json | undefined => (strategy === 'set' ? item : isObject(item) ? item[strategy.by] : undefined)
   const wanted = (order as readonly Json[]).map(idOf)
   const placeOf = (items: readonly (Json | undefined)[], item: Json): number => items.findIndex((id) => dequal(id, idOf(item)))

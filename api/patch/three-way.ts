@@ -1,7 +1,9 @@
 import { dequal } from 'dequal'
+import { type SchemaNode, schemaNode } from '../derive/schema-node.ts'
 import type { TSchema } from '../kinds/schema.ts'
+import { compareQuantity, isQuantity } from '../meta/quantity.ts'
 import { isObject, type Json, type JsonObject } from './json.ts'
-import { fieldSchema, listStrategy, retainsKeys, type SchemaNode, schemaNode } from './schema-node.ts'
+import { fieldSchema, listStrategy, retainsKeys } from './list-strategy.ts'
 import { deleteFromPrimitiveList, directive, retainKeys, setElementOrder } from './strategic-merge.ts'
 
 /**
@@ -52,7 +54,15 @@ function diffField(schema: SchemaNode | undefined, key: string, states: States<J
     const patch = diffObject(schema, { original: asObject(states.original), modified, current })
     return isEmpty(patch) ? {} : { [key]: patch }
   }
-  return dequal(modified, current) ? {} : { [key]: modified }
+  return dequal(modified, current) || isSameAmount(schema, modified, current) ? {} : { [key]: modified }
+}
+
+const isAmount = (value: Json): value is string | number =>
+  (typeof value === 'string' || typeof value === 'number') && isQuantity(value)
+
+/** The server writes `1024Mi` as `1Gi`. */
+function isSameAmount(schema: SchemaNode | undefined, a: Json, b: Json): boolean {
+  return schema?.['x-kubernetes-quantity'] === true && isAmount(a) && isAmount(b) && compareQuantity(a, b) === 0
 }
 
 interface ListStates {

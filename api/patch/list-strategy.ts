@@ -1,15 +1,4 @@
-import type { TSchema } from '../kinds/schema.ts'
-
-/** What patching reads of a schema. */
-export interface SchemaNode {
-  readonly properties?: Readonly<Record<string, SchemaNode>>
-  readonly items?: SchemaNode
-  readonly additionalProperties?: SchemaNode | boolean
-  readonly 'x-patch-merge-key'?: string
-  readonly 'x-patch-strategy'?: string
-}
-
-export const schemaNode = (schema: TSchema): SchemaNode => schema as unknown as SchemaNode
+import type { SchemaNode } from '../derive/schema-node.ts'
 
 /** The schema of an object's field; undefined where none is known. */
 export function fieldSchema(schema: SchemaNode | undefined, field: string): SchemaNode | undefined {
