@@ -49,8 +49,9 @@ export class NodeNetwork {
     this.#log = log
   }
 
-  /** Takes the ranges that the control plane said, or that the checkpoint kept. Throws CidrError. */
+  /** Takes the ranges that the control plane said, or that the checkpoint kept; empty ones say nothing. Throws CidrError. */
   configure(config: NetworkConfig): void {
+    if ([config.podCidr, config.clusterCidr, config.serviceCidr].includes('')) return
     for (const cidr of [config.podCidr, config.clusterCidr, config.serviceCidr]) parseCidr(cidr)
     const before = this.#config
     const isSame =

@@ -9,7 +9,8 @@ import { NodeNetwork } from '../network/node-network.ts'
 import { readLog, runExec, testSpec } from '../runtime/conformance.ts'
 import { createDockerRuntime } from '../runtime/docker/docker-runtime.ts'
 import { makeTestImage, startTestEngine, type TestEngine, testImage } from '../runtime/docker/testing/test-engine.ts'
-import type { Runtime } from '../runtime/runtime.ts'
+import type { Mount, Runtime } from '../runtime/runtime.ts'
+import { podFiles } from './pod-files.ts'
 import { createSandboxes } from './sandboxes.ts'
 import { linkName } from './wiring.ts'
 
@@ -64,11 +65,11 @@ const seenOf = (it: Pod) => runtime.listPod(uidOf(it), opts)
 const ensure = async (it: Pod) => sandboxes.ensure(it, await seenOf(it), opts)
 const remove = async (it: Pod) => sandboxes.remove(uidOf(it), await seenOf(it), opts)
 
-async function app(it: Pod, sandboxId: string, command: readonly string[]): Promise<string> {
+async function app(it: Pod, sandboxId: string, command: readonly string[], mounts: readonly Mount[] = []): Promise<string> {
   const identity = { podUid: uidOf(it), podNamespace: 'default', podName: it.metadata.name ?? '', role: 'app' as const }
   const spec = testSpec(
     testImage,
-    { command, sandboxId, identity: { ...identity, container: 'main', attempt: 0, specHash: 'x' } },
+    { command, sandboxId, mounts, identity: { ...identity, container: 'main', attempt: 0, specHash: 'x' } },
     '',
   )
   const id = await runtime.create(spec, opts)
@@ -178,6 +179,22 @@ test('sysctls of the pod hold in its sandbox', async () => {
   const { containerId } = await ensure(it)
   const id = await app(it, containerId, ['sleep', '600'])
   expect((await runExec(runtime, id, ['cat', '/proc/sys/net/ipv4/ip_unprivileged_port_start'])).stdout).toBe('80\n')
+  await removeAll(it)
+})
+
+test('a container sees the pod’s own hosts and resolver files', async () => {
+  const it = pod({
+    hostAliases: [{ ip: '192.0.2.9', hostnames: ['db'] }],
+    dnsPolicy: 'None',
+    dnsConfig: { nameservers: ['192.0.2.53'] },
+  })
+  const { containerId, ip } = await ensure(it)
+  const files = await podFiles(it, ip, `${engine.folder}/files-of-pod`)
+  const id = await app(it, containerId, ['sleep', '600'], files)
+  const { stdout } = await runExec(runtime, id, ['cat', '/etc/hosts', '/etc/resolv.conf', '/etc/hostname'])
+  expect(stdout).toContain(`${ip}\t${it.metadata.name}\n`)
+  expect(stdout).toContain('192.0.2.9\tdb\n')
+  expect(stdout).toContain(`nameserver 192.0.2.53\n${it.metadata.name}\n`)
   await removeAll(it)
 })
 

@@ -1,4 +1,6 @@
+import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import process from 'node:process'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { ExecInput, ExecOutput } from '../../../api/meta/streams.ts'
 import { systemClock } from '../../../lib/clock.ts'
@@ -209,6 +211,36 @@ test('leaving an exec kills its command', async () => {
 async function* none(): AsyncGenerator<ExecInput, void, void> {
   await new Promise(() => undefined)
 }
+
+test('pulls from registries, open and closed', async () => {
+  const script = new URL('testing/fake-registry.ts', import.meta.url).pathname
+  const registries = [['5001'], ['5002', 'me:secret']].map((args) =>
+    spawn('nsenter', [`--net=/run/netns/${engine.netns}`, process.execPath, script, ...args], { stdio: 'ignore' }),
+  )
+  const auth = (password: string) => ({ username: 'me', password, serverAddress: '127.0.0.1:5002' })
+  const listening = async () => (await engine.exec('ss', '-ltn')).match(/127\.0\.0\.1:500[12] /g)?.length === 2
+  for (let tries = 0; tries < 200 && !(await listening()); tries++) await wait(50)
+  try {
+    await runtime.pull('127.0.0.1:5001/test/image:1', undefined, opts)
+    const image = await runtime.image('127.0.0.1:5001/test/image:1', opts)
+    expect(image?.user).toBe('1000')
+    expect(image?.digests[0]).toMatch(/^127\.0\.0\.1:5001\/test\/image@sha256:/)
+    await runtime.pull(image?.digests[0] ?? '', undefined, opts)
+    const missing = runtime.pull('127.0.0.1:5001/test/image:2', undefined, opts)
+    await expect(missing).rejects.toMatchObject({ code: 'ImageNotFound' })
+    const stranger = runtime.pull('127.0.0.1:5002/test/image:1', undefined, opts)
+    await expect(stranger).rejects.toMatchObject({
+      code: 'ImagePullFailed',
+      message: expect.stringContaining('wants another login'),
+    })
+    const wrong = runtime.pull('127.0.0.1:5002/test/image:1', auth('wrong'), opts)
+    await expect(wrong).rejects.toMatchObject({ code: 'ImagePullFailed', message: expect.not.stringContaining('secret') })
+    await runtime.pull('127.0.0.1:5002/test/image', auth('secret'), opts)
+    expect(await runtime.image('127.0.0.1:5002/test/image', opts)).toBeDefined()
+  } finally {
+    for (const registry of registries) registry.kill('SIGTERM')
+  }
+})
 
 test('a pull of what no registry has, and of what is no reference, say so', async () => {
   await expect(runtime.pull('127.0.0.1:1/missing:1', undefined, opts)).rejects.toMatchObject({ code: 'ImagePullFailed' })
