@@ -34,11 +34,6 @@ export interface Source {
 /** Says what to retry without counting it as an error: somebody else was faster. */
 const isRace = (err: unknown): boolean => isConflict(err) || isNotFound(err)
 
-/** Its failure is final until the object changes. */
-export class TerminalError extends Error {
-  override readonly name = 'TerminalError'
-}
-
 export interface ControllerDef {
   readonly name: string
   readonly sources: readonly Source[]
@@ -143,7 +138,7 @@ function metricHandles(metrics: Metrics, controllers: readonly string[]) {
   return {
     outcomes: metrics.counter('controller_reconciles_total', 'Reconciles by outcome.', {
       ...labels,
-      outcome: ['done', 'again', 'race', 'error', 'terminal', 'behind'],
+      outcome: ['done', 'again', 'race', 'error', 'behind'],
     }),
     seconds: metrics.histogram('controller_reconcile_seconds', 'How long a reconcile takes.', { labels }),
     depth: metrics.gauge('controller_queue_depth', 'Keys that wait for a worker.', labels),
@@ -245,11 +240,6 @@ class ControllerLoop {
   }
 
   #onFailure(key: string, err: unknown): void {
-    if (err instanceof TerminalError) {
-      this.#count('terminal')
-      this.#log.warn('cannot reconcile until something changes', { key, err })
-      return
-    }
     const isHarmless = isRace(err)
     this.#count(isHarmless ? 'race' : 'error')
     const afterMs = this.#backoff.next(key)

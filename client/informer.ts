@@ -220,9 +220,18 @@ class ListWatchInformer<O extends ApiObject> implements Informer<O> {
     this.#publish(changes, revision)
   }
 
+  /** A fault in one handler must not cost the others an event. */
+  #tell(handler: ChangeHandler<O>, change: Change<O>): void {
+    try {
+      handler(change)
+    } catch (err) {
+      this.#options.log.error('change handler failed', { resource: this.kind.plural, err })
+    }
+  }
+
   #publish(changes: readonly Change<O>[], revision: number): void {
     this.#revision = Math.max(this.#revision, revision)
-    for (const change of changes) for (const handler of this.#handlers) handler(change)
+    for (const change of changes) for (const handler of this.#handlers) this.#tell(handler, change)
     for (const waiter of this.#waiters) {
       if (waiter.revision > this.#revision) continue
       this.#waiters.delete(waiter)

@@ -15,7 +15,7 @@ export interface ClusterConfig {
   readonly context: string
 }
 
-export class KubeconfigError extends Error {
+class KubeconfigError extends Error {
   override readonly name = 'KubeconfigError'
 }
 

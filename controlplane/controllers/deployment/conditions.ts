@@ -6,7 +6,7 @@ import { allOf, limitsOf, replicasOf, type Sets, sum, totalReplicas } from './li
 type Counts = Omit<DeploymentStatus, 'conditions'>
 const noDeadline = 2 ** 31 - 1
 
-export const progressingOf = (deployment: Deployment): DeploymentCondition | undefined =>
+const progressingOf = (deployment: Deployment): DeploymentCondition | undefined =>
   deployment.status?.conditions?.find((one) => one.type === 'Progressing')
 
 /** Milliseconds that an update may stand still; undefined: for ever. */

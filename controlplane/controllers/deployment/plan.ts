@@ -78,7 +78,7 @@ function mayCreate({ deployment, newSet, oldSets }: Sets, { hasOldPods }: Deploy
   return oldSets.every((one) => replicasOf(one) === 0) && !hasOldPods(undefined)
 }
 
-export function newReplicaSet(sets: Sets): ReplicaSet {
+function newReplicaSet(sets: Sets): ReplicaSet {
   const { deployment, oldSets } = sets
   const { name = '', namespace = '' } = deployment.metadata
   const { template, selector, minReadySeconds } = deployment.spec

@@ -37,7 +37,7 @@ export function planCollection(object: ApiObject, owners: readonly Owner[], depe
   return isBlocked ? { do: 'nothing' } : { do: 'remove finalizer', finalizer: foreground }
 }
 
-export const refTo = (dependent: ApiObject, owner: ApiObject): OwnerReference | undefined =>
+const refTo = (dependent: ApiObject, owner: ApiObject): OwnerReference | undefined =>
   dependent.metadata.ownerReferences?.find((ref) => ref.uid === owner.metadata.uid)
 
 function planLiving(object: ApiObject, owners: readonly Owner[], dependents: readonly ApiObject[]): Collection {

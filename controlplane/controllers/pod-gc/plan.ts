@@ -2,7 +2,7 @@ import type { Pod } from '../../../api/kinds/pod.ts'
 import { compareAge } from '../shared/age.ts'
 import { isFinished } from '../shared/pods.ts'
 
-export const finishedLimit = 1000
+const finishedLimit = 1000
 
 /** Pods to be deleted, and why. */
 export interface Doomed {

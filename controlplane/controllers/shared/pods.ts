@@ -7,7 +7,7 @@ export const isFinished = (pod: Pod): boolean => pod.status?.phase === 'Succeede
 /** Counts towards the number of pods that are wanted. */
 export const isActive = (pod: Pod): boolean => !isFinished(pod) && pod.metadata.deletionTimestamp === undefined
 
-export const conditionOf = (pod: Pod, type: string): PodCondition | undefined =>
+const conditionOf = (pod: Pod, type: string): PodCondition | undefined =>
   pod.status?.conditions?.find((condition) => condition.type === type)
 
 export const isReady = (pod: Pod): boolean => conditionOf(pod, 'Ready')?.status === 'True'
