@@ -28,8 +28,7 @@ function mergeObject(schema: SchemaNode | undefined, target: JsonObject, patch: 
   const command = patch[directive]
   if (command === 'replace') return withoutDirectives(patch)
   if (command === 'delete') return {}
-  if (command !== undefined && command !== 'merge')
-    throw badRequest(`${at(path)}: unknown ${directive} ${JSON.stringify(command)}`)
+  checkCommand(command, path)
   const result: Record<string, Json> = retained(target, patch[retainKeys], path)
   for (const [key, value] of Object.entries(patch)) {
     if (isUnsafeKey(key)) throw badRequest(`${at(path)}: the patch has the key "${key}", which no field is called`)
@@ -42,6 +41,11 @@ function mergeObject(schema: SchemaNode | undefined, target: JsonObject, patch: 
   }
   reorderUntouched(schema, result, patch, path)
   return result
+}
+
+function checkCommand(command: Json | undefined, path: Path): void {
+  if (command !== undefined && command !== 'merge')
+    throw badRequest(`${at(path)}: unknown ${directive} ${JSON.stringify(command)}`)
 }
 
 /** The other directives belong to the object or to a field, and are looked at there. */
