@@ -1,0 +1,352 @@
+import { status as codes, Server, ServerCredentials } from '@grpc/grpc-js'
+import { configMapKey, secretKey, usedConfigs } from '../../api/derive/used-configs.ts'
+import { ConfigMap } from '../../api/kinds/config-map.ts'
+import { EndpointSlice } from '../../api/kinds/endpoint-slice.ts'
+import { Pod } from '../../api/kinds/pod.ts'
+import { Secret } from '../../api/kinds/secret.ts'
+import { Service as ServiceKind } from '../../api/kinds/service.ts'
+import { unavailable } from '../../api/meta/status.ts'
+import type { ContainerRef, ExecInput, ExecOptions, ExecOutput, LogOptions, PodStreams } from '../../api/meta/streams.ts'
+import { type AgentMessage, type EventReport, NodeAgentService, type ServiceTable, type StreamUp } from '../../api/proto/agent.ts'
+import type { Client } from '../../client/client.ts'
+import type { EventRecorder } from '../../client/events.ts'
+import type { Informer } from '../../client/informer.ts'
+import type { Informers } from '../../client/informers.ts'
+import { aborted, withDeadline } from '../../lib/async.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Log } from '../../lib/log.ts'
+import type { Metrics } from '../../lib/metrics.ts'
+import { type Random, uuid } from '../../lib/random.ts'
+import type { Service } from '../../lib/service.ts'
+import { NodeRegistration } from './node-registration.ts'
+import { NodeSession, type SessionCall } from './node-session.ts'
+import { NodeView } from './node-view.ts'
+import { subnetsOf } from './pod-cidr.ts'
+import { storePodStatus } from './pod-status.ts'
+import { GatewayStreams, type StreamCall } from './pod-streams.ts'
+import { serviceTable } from './service-table.ts'
+
+export interface GatewayOptions {
+  /** Under the control plane's identity. */
+  readonly client: Client
+  /** Under a node's own identity: the registry lets it do only what concerns itself. */
+  readonly clientFor: (node: string) => Client
+  readonly informers: Informers
+  readonly events: EventRecorder
+  /** PEM. Agents must show a certificate of this CA for `system:node:<name>`. */
+  readonly tls: { readonly ca: string; readonly cert: string; readonly key: string }
+  /** `host:port`; port 0 takes a free one, which `port` then gives. */
+  readonly address: string
+  readonly clusterUid: string
+  /** Of the leader as far as this process knows: grows with each election. */
+  readonly epoch: () => number
+  readonly clusterCidr: string
+  readonly serviceCidr: string
+  readonly heartbeatMs?: number
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly metrics: Metrics
+}
+
+export interface Gateway extends Service, PodStreams {
+  /** The port listened on, while running. */
+  readonly port: number | undefined
+  /** Names of nodes with a session. */
+  readonly nodes: readonly string[]
+}
+
+const maxSessions = 10_000
+const maxMessageBytes = 64 * 1024 * 1024
+const helloDeadlineMs = 15_000
+/** Changes of services come in bursts; each table is complete, so one at the end of a burst is enough. */
+const servicesDelayMs = 20
+const nodePrefix = 'system:node:'
+const byNode = 'gateway-node'
+const byConfig = 'gateway-config'
+
+const serverOptions = {
+  'grpc.keepalive_time_ms': 5000,
+  'grpc.keepalive_timeout_ms': 5000,
+  'grpc.keepalive_permit_without_calls': 1,
+  'grpc.max_receive_message_length': maxMessageBytes,
+  'grpc.max_send_message_length': maxMessageBytes,
+  'grpc.max_concurrent_streams': 1000,
+}
+
+/** The agents' side of the control plane. Ask for it before the informers are run. */
+export function createGateway(options: GatewayOptions): Gateway {
+  return new GrpcGateway(options)
+}
+
+class GrpcGateway implements Gateway {
+  readonly name = 'gateway'
+  readonly #options: GatewayOptions
+  readonly #subnets: readonly string[]
+  readonly #prefix: string
+  readonly #pods: Informer<Pod>
+  readonly #configMaps: Informer<ConfigMap>
+  readonly #secrets: Informer<Secret>
+  readonly #services: Informer<ServiceKind>
+  readonly #slices: Informer<EndpointSlice>
+  readonly #sessions = new Map<string, NodeSession>()
+  /** Outlive the sessions, so that one can be resumed. Bounded by the number of nodes that have been here. */
+  readonly #views = new Map<string, NodeView>()
+  readonly #streams: GatewayStreams
+  readonly #sessionGauge
+  readonly #sessionEnds
+  #table: ServiceTable | undefined
+  #tableTimer: Disposable | undefined
+  #port: number | undefined
+
+  constructor(options: GatewayOptions) {
+    this.#options = options
+    const { informers, clusterCidr, clock, random, metrics } = options
+    this.#subnets = subnetsOf(clusterCidr)
+    this.#prefix = uuid(random).slice(0, 8)
+    this.#pods = informers.for(Pod)
+    this.#pods.addIndex(byNode, ({ spec }) => (spec.nodeName === undefined ? [] : [spec.nodeName]))
+    this.#pods.addIndex(byConfig, (pod) => (pod.spec.nodeName === undefined ? [] : usedConfigs(pod)))
+    this.#configMaps = informers.for(ConfigMap)
+    this.#secrets = informers.for(Secret)
+    this.#services = informers.for(ServiceKind)
+    this.#slices = informers.for(EndpointSlice)
+    const sender = {
+      open: async (node: string, request: Parameters<NodeSession['open']>[0], signal: AbortSignal) => {
+        const session = this.#sessions.get(node)
+        if (session === undefined) throw unavailable(`node "${node}" is not connected to the control plane`)
+        await session.open(request, signal)
+      },
+      cancel: (node: string, id: string) => this.#sessions.get(node)?.cancel(id),
+    }
+    this.#streams = new GatewayStreams({ clock, random, sender })
+    this.#sessionGauge = metrics.gauge('gateway_sessions', 'Nodes with a session')
+    this.#sessionEnds = metrics.counter('gateway_session_ends_total', 'Sessions that have ended', { why: ['refused', 'ended'] })
+  }
+
+  get port(): number | undefined {
+    return this.#port
+  }
+
+  get nodes(): readonly string[] {
+    return [...this.#sessions.keys()]
+  }
+
+  log(ref: ContainerRef, options: LogOptions, opts: { readonly signal: AbortSignal }): AsyncIterable<Uint8Array> {
+    return this.#streams.log(ref, options, opts)
+  }
+
+  exec(
+    ref: ContainerRef,
+    options: ExecOptions,
+    input: AsyncIterable<ExecInput>,
+    opts: { readonly signal: AbortSignal },
+  ): AsyncIterable<ExecOutput> {
+    return this.#streams.exec(ref, options, input, opts)
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const server = new Server(serverOptions)
+    server.addService(NodeAgentService, {
+      // Neither rejects: how a call ends is told on the call.
+      session: (call: SessionCall) => void this.#serveSession(call, signal),
+      stream: (call: StreamCall) => void this.#serveStream(call),
+    })
+    const subscriptions = this.#subscribe()
+    try {
+      this.#port = await bind(server, this.#options)
+      this.#options.log.info('gateway listening', { address: this.#options.address, port: this.#port })
+      await aborted(signal)
+    } finally {
+      for (const subscription of subscriptions) subscription[Symbol.dispose]()
+      for (const session of this.#sessions.values()) session.close('the control plane is stopping')
+      this.#tableTimer?.[Symbol.dispose]()
+      this.#port = undefined
+      server.forceShutdown()
+    }
+  }
+
+  #subscribe(): readonly Disposable[] {
+    const ringUsers = (key: string): void => {
+      for (const pod of this.#pods.byIndex(byConfig, key)) this.#ring(pod.spec.nodeName)
+    }
+    const keyed = (object: ConfigMap | Secret | undefined, keyOf: (namespace: string, name: string) => string): void =>
+      ringUsers(keyOf(object?.metadata.namespace ?? '', object?.metadata.name ?? ''))
+    const staleTable = (): void => this.#staleTable()
+    return [
+      this.#pods.onChange(({ old, new: now }) => {
+        this.#ring(now?.spec.nodeName ?? old?.spec.nodeName)
+      }),
+      this.#configMaps.onChange(({ old, new: now }) => keyed(now ?? old, configMapKey)),
+      this.#secrets.onChange(({ old, new: now }) => keyed(now ?? old, secretKey)),
+      this.#services.onChange(staleTable),
+      this.#slices.onChange(staleTable),
+    ]
+  }
+
+  #ring(node: string | undefined): void {
+    if (node !== undefined) this.#sessions.get(node)?.ring()
+  }
+
+  #staleTable(): void {
+    this.#tableTimer ??= this.#options.clock.after(servicesDelayMs, () => {
+      this.#tableTimer = undefined
+      this.#table = undefined
+      for (const session of this.#sessions.values()) session.ring()
+    })
+  }
+
+  /** The same object for as long as nothing has changed. */
+  #serviceTable(): ServiceTable {
+    this.#table ??= serviceTable(
+      this.#services.list(),
+      this.#slices.list(),
+      Math.min(this.#services.revision, this.#slices.revision),
+    )
+    return this.#table
+  }
+
+  async #serveSession(call: SessionCall, signal: AbortSignal): Promise<void> {
+    const { log, clock } = this.#options
+    call.on('error', () => undefined) // Seen by whoever reads or writes.
+    const node = nodeOf(call)
+    let session: NodeSession | undefined
+    try {
+      if (node === undefined) throw new Denied('the certificate is not that of a node')
+      const messages: AsyncIterator<AgentMessage> = call[Symbol.asyncIterator]()
+      const deadline = { clock, ms: helloDeadlineMs, signal, what: 'waiting for hello' }
+      const first = (await withDeadline(deadline, () => messages.next())).value?.message
+      if (first?.$case !== 'hello') throw new Denied('a session begins with hello')
+      if (first.value.node !== node) throw new Denied(`the certificate is that of node "${node}", not of "${first.value.node}"`)
+      session = this.#openSession(node, call)
+      call.on('cancelled', () => session?.close('the connection is gone'))
+      call.on('close', () => session?.close('the connection is gone'))
+      await session.run(first.value, messages)
+    } catch (err) {
+      log[err instanceof Denied ? 'warn' : 'info']('node session ended', { node, err })
+      this.#sessionEnds.inc({ why: err instanceof Denied ? 'refused' : 'ended' })
+      finish(call, err)
+    } finally {
+      if (node !== undefined && this.#sessions.get(node) === session) this.#sessions.delete(node)
+      this.#sessionGauge.set(this.#sessions.size)
+    }
+  }
+
+  #openSession(node: string, call: SessionCall): NodeSession {
+    if (this.#sessions.size >= maxSessions && !this.#sessions.has(node)) throw new Denied('too many nodes have a session')
+    this.#sessions.get(node)?.close('a newer session of this node has replaced it')
+    const { client, clientFor, informers, clock, log, events, clusterUid, epoch, serviceCidr, clusterCidr } = this.#options
+    const { heartbeatMs = 5000 } = this.#options
+    const own = clientFor(node)
+    const session = new NodeSession(node, call, {
+      clock,
+      log,
+      heartbeatMs,
+      registration: new NodeRegistration(node, { client: own, controlPlane: client, clock, subnets: this.#subnets }),
+      view: this.#viewOf(node),
+      welcome: (podCidr) => ({
+        epoch: BigInt(epoch()),
+        clusterUid,
+        podCidr,
+        heartbeatIntervalMs: heartbeatMs,
+        serviceCidr,
+        clusterCidr,
+      }),
+      synced: (signal) => informers.waitForSync({ signal }),
+      wanted: () => ({
+        pods: this.#pods.byIndex(byNode, node),
+        config: (key) => this.#config(key),
+        revision: this.#pods.revision,
+      }),
+      services: () => this.#serviceTable(),
+      storeStatus: (report, signal) =>
+        storePodStatus({ client: own, cached: (key) => this.#pods.get(key) }, node, report, { signal }),
+      record: (event) => recordEvent(events, node, event),
+    })
+    this.#sessions.set(node, session)
+    this.#sessionGauge.set(this.#sessions.size)
+    return session
+  }
+
+  #viewOf(node: string): NodeView {
+    const view = this.#views.get(node) ?? new NodeView(`${this.#prefix}.${this.#views.size}`)
+    this.#views.delete(node)
+    this.#views.set(node, view)
+    if (this.#views.size > maxSessions) for (const oldest of this.#views.keys().take(1)) this.#views.delete(oldest)
+    return view
+  }
+
+  #config(key: string): ConfigMap | Secret | undefined {
+    const at = key.indexOf('/')
+    const informer = key.startsWith('secret/') ? this.#secrets : this.#configMaps
+    return informer.get(key.slice(at + 1))
+  }
+
+  async #serveStream(call: StreamCall): Promise<void> {
+    call.on('error', () => undefined) // Seen by whoever reads or writes.
+    try {
+      const node = nodeOf(call)
+      if (node === undefined) throw new Denied('the certificate is not that of a node')
+      const id = await firstId(call, this.#options.clock)
+      if (!this.#streams.arrive(node, id, call)) throw new Denied('nobody waits for this stream')
+    } catch (err) {
+      finish(call, err)
+    }
+  }
+}
+
+/** What a client gets to know as PERMISSION_DENIED. */
+class Denied extends Error {
+  override readonly name = 'Denied'
+}
+
+function finish(call: SessionCall | StreamCall, err: unknown): void {
+  const code = err instanceof Denied ? codes.PERMISSION_DENIED : codes.UNAVAILABLE
+  const details = err instanceof Error ? err.message : String(err)
+  if (!call.cancelled && !call.destroyed) call.emit('error', { code, details })
+}
+
+/** The first message without ending the stream, so that whoever takes the call over reads on from there. */
+async function firstId(call: StreamCall, clock: Clock): Promise<string> {
+  const deadline = { clock, ms: helloDeadlineMs, signal: new AbortController().signal, what: 'waiting for the start of a stream' }
+  return await withDeadline(
+    deadline,
+    () =>
+      new Promise<string>((resolve, reject) => {
+        call.once('end', () => reject(new Denied('a stream begins with its id')))
+        call.once('readable', () => {
+          const first: StreamUp | null = call.read()
+          if (first?.message?.$case === 'start') resolve(first.message.value.id)
+          else reject(new Denied('a stream begins with its id'))
+        })
+      }),
+  )
+}
+
+function nodeOf(call: SessionCall | StreamCall): string | undefined {
+  const { sslPeerCertificate } = call.getAuthContext()
+  const name = sslPeerCertificate?.subject.CN
+  return typeof name === 'string' && name.startsWith(nodePrefix) ? name.slice(nodePrefix.length) : undefined
+}
+
+function bind(server: Server, { address, tls }: GatewayOptions): Promise<number> {
+  const pair = { cert_chain: Buffer.from(tls.cert), private_key: Buffer.from(tls.key) }
+  const credentials = ServerCredentials.createSsl(Buffer.from(tls.ca), [pair], true)
+  return new Promise((resolve, reject) => {
+    server.bindAsync(address, credentials, (err, port) => (err === null ? resolve(port) : reject(err)))
+  })
+}
+
+function recordEvent(events: EventRecorder, node: string, report: EventReport): void {
+  const isNode = report.objectKind === 'Node'
+  const metadata = isNode ? { name: node } : { name: report.objectName, namespace: report.objectNamespace, uid: report.objectUid }
+  events.record(
+    { apiVersion: 'v1', kind: isNode ? 'Node' : 'Pod', metadata },
+    {
+      type: report.type === 'Warning' ? 'Warning' : 'Normal',
+      reason: report.reason,
+      message: report.message,
+      ...(report.fieldPath === '' ? {} : { fieldPath: report.fieldPath }),
+    },
+  )
+}
