@@ -101,7 +101,8 @@ function* pieces(bytes: Uint8Array): Generator<Buffer> {
 }
 
 async function* inputs(call: Call): AsyncGenerator<ExecInput, void, void> {
-  const messages: AsyncIterable<StreamDown> = call
+  // A program that closes its input must not destroy the call, which still carries its output.
+  const messages: AsyncIterable<StreamDown> = call.iterator({ destroyOnReturn: false })
   for await (const { message } of messages) {
     if (message?.$case === 'stdin') yield { type: 'stdin', data: message.value }
     else if (message?.$case === 'stdinEnd') yield { type: 'stdinEnd' }

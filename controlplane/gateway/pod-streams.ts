@@ -130,7 +130,9 @@ export class GatewayStreams implements PodStreams {
 
 async function* read(call: StreamCall, ref: ContainerRef, signal: AbortSignal): AsyncGenerator<NonNullable<StreamUp['message']>> {
   try {
-    for await (const { message } of call as AsyncIterable<StreamUp>) {
+    // Leaving the loop must not destroy the call: it still has to be ended, so that the agent hears of it.
+    const messages: AsyncIterable<StreamUp> = call.iterator({ destroyOnReturn: false })
+    for await (const { message } of messages) {
       signal.throwIfAborted()
       if (message?.$case === 'error') throw gatewayError(ref.node, message.value)
       if (message === undefined) continue
