@@ -51,7 +51,7 @@ class PacketFilterProxy implements ServiceProxy {
   /** What was written last; undefined when the filter may hold anything. */
   #applied: Tables | undefined
   #flowsOf: ServiceTable | undefined
-  #canListFlows = true
+  #hasWarned = false
   #hasAdopted = false
 
   constructor(options: ServiceProxyOptions) {
@@ -160,7 +160,7 @@ class PacketFilterProxy implements ServiceProxy {
 
   async #dropStaleFlows(ready: ReadyNetwork, opts: AbortOptions): Promise<void> {
     const table = this.#table
-    if (table === undefined || table === this.#flowsOf || !this.#canListFlows) return
+    if (table === undefined || table === this.#flowsOf) return
     if (hasUdp(table)) {
       try {
         const command = { program: 'conntrack', args: ['-L', '-p', 'udp'] }
@@ -170,8 +170,9 @@ class PacketFilterProxy implements ServiceProxy {
         }
       } catch (err) {
         opts.signal.throwIfAborted()
-        this.#canListFlows = false
-        this.#options.log.warn('cannot end UDP flows to pods that are gone; is conntrack installed?', { err })
+        if (!this.#hasWarned)
+          this.#options.log.warn('cannot end UDP flows to pods that are gone; is conntrack installed?', { err })
+        this.#hasWarned = true
       }
     }
     this.#flowsOf = table

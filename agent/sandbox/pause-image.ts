@@ -4,8 +4,10 @@ import { tar } from '../images/tar.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { pauseElf } from './pause-elf.ts'
 
+export const pauseRepository = 'skiff/pause'
+
 export interface PauseImage {
-  /** `skiff/pause:` and the hash of its content. */
+  /** Repository and the hash of its content. */
   readonly tag: string
   readonly tar: Uint8Array
   readonly entrypoint: readonly string[]
@@ -14,7 +16,7 @@ export interface PauseImage {
 export function pauseImage(architecture: string): PauseImage {
   const archive = tar([{ type: 'file', path: 'pause', data: pauseElf(architecture), mode: 0o555 }])
   const hash = createHash('sha256').update(archive).digest('hex').slice(0, 12)
-  return { tag: `skiff/pause:${hash}`, tar: archive, entrypoint: ['/pause'] }
+  return { tag: `${pauseRepository}:${hash}`, tar: archive, entrypoint: ['/pause'] }
 }
 
 /** Makes the image on the node unless it is there, and gives its tag. No registry is asked. */

@@ -48,7 +48,9 @@ class DockerSandboxes implements Sandboxes {
     for (const dead of older) await this.#discard(dead, opts)
     if (newest !== undefined && !isUnstarted) await this.#discard(newest, opts)
     const attempt = newest === undefined ? 0 : newest.identity.attempt + (isUnstarted ? 0 : 1)
-    return await this.#connect(pod, await this.#make(pod, attempt, network, opts), network, opts)
+    const state = await this.#make(pod, attempt, network, opts)
+    if (network !== undefined && !isUnstarted) await this.#wireNew(state, network, opts)
+    return await this.#connect(pod, state, network, opts)
   }
 
   async remove(podUid: string, seen: readonly ContainerState[], opts: AbortOptions): Promise<void> {
@@ -121,6 +123,18 @@ class DockerSandboxes implements Sandboxes {
       }
     }
     throw new RuntimeError('ImageNotFound', 'the sandbox image cannot be kept on this node')
+  }
+
+  /** The short way for one that has just been started; what goes wrong here is put right by the long way. */
+  async #wireNew(state: ContainerState, network: ReadyNetwork, opts: AbortOptions): Promise<void> {
+    const ip = state.annotations[annotationKeys.ip]
+    if (ip === undefined || state.pid === undefined) return
+    try {
+      await this.#wiring.make({ containerId: state.id, pid: state.pid, ip }, network, opts)
+    } catch (err) {
+      opts.signal.throwIfAborted()
+      this.#options.log.warn('a new sandbox was not connected at once', { err, container: state.id })
+    }
   }
 
   /** Wires a running sandbox by what its label says, which holds whoever made it. */

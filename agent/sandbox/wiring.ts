@@ -26,12 +26,28 @@ export class Wiring {
     this.#run = run
   }
 
+  /** Makes the link of a sandbox that was started just now, so that nothing needs to be looked for. */
+  async make(target: WireTarget, network: ReadyNetwork, opts: AbortOptions): Promise<void> {
+    await assertIsInside(target)
+    try {
+      await this.#wire(target, network, opts)
+    } catch (err) {
+      opts.signal.throwIfAborted()
+      await this.remove(target.containerId, opts) // Half of a link is of no use; the next attempt starts clean.
+      throw err
+    }
+    this.#wired.set(target.containerId, target.pid)
+  }
+
   /** Makes the sandbox's link unless it is there; half of one is made anew. */
   async ensure(target: WireTarget, network: ReadyNetwork, opts: AbortOptions): Promise<void> {
     if (this.#wired.get(target.containerId) === target.pid) return
-    await assertIsInside(target)
-    if (!(await this.#isWired(target, opts))) await this.#wire(target, network, opts)
-    this.#wired.set(target.containerId, target.pid)
+    if (await this.#isWired(target, opts)) {
+      this.#wired.set(target.containerId, target.pid)
+      return
+    }
+    await this.remove(target.containerId, opts)
+    await this.make(target, network, opts)
   }
 
   /** Gone is fine. */
@@ -40,7 +56,9 @@ export class Wiring {
     await this.#run({ program: 'ip', args: ['link', 'del', linkName(containerId)] }, opts)
   }
 
-  async #isWired({ containerId, pid, ip }: WireTarget, opts: AbortOptions): Promise<boolean> {
+  async #isWired(target: WireTarget, opts: AbortOptions): Promise<boolean> {
+    const { containerId, pid, ip } = target
+    await assertIsInside(target)
     const outer = await this.#run({ program: 'ip', args: ['link', 'show', 'dev', linkName(containerId)] }, opts)
     if (outer.code !== 0 || !outer.stdout.includes(' master ')) return false
     const inner = await this.#run(inside(pid, 'ip -o -4 addr show dev eth0 up && ip -4 route show default'), opts)
@@ -49,7 +67,6 @@ export class Wiring {
 
   async #wire({ containerId, pid, ip }: WireTarget, network: ReadyNetwork, opts: AbortOptions): Promise<void> {
     const link = linkName(containerId)
-    await this.#run({ program: 'ip', args: ['link', 'del', link] }, opts) // Left over from an attempt that broke off.
     const mac = macOf(parseIp(ip) ?? 0)
     const { bridge, mtu, gateway } = network
     const outer = [

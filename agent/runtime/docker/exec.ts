@@ -67,11 +67,18 @@ export async function* containerExec(
 }
 
 async function start(engine: Engine, exec: Docker.Exec, options: ExecOptions, signal: AbortSignal): Promise<Duplex> {
+  let started: Promise<Duplex> | undefined
   try {
-    return await engine.call({ what: 'start exec', ms: startMs, signal }, () =>
-      exec.start({ hijack: true, stdin: options.stdin, Tty: options.tty }),
-    )
+    return await engine.call({ what: 'start exec', ms: startMs, signal }, () => {
+      started = exec.start({ hijack: true, stdin: options.stdin, Tty: options.tty })
+      return started
+    })
   } catch (err) {
+    // An answer that comes too late would leave its connection open.
+    started?.then(
+      (late) => late.destroy(),
+      () => undefined,
+    )
     if (err instanceof RuntimeError && /OCI runtime|exec failed|executable file/i.test(err.message)) {
       throw new RuntimeError('CannotRun', runcWords(err.message.replace(/^start exec: /, '')), { cause: err })
     }

@@ -2,6 +2,7 @@ import type { LogOptions } from '../../../api/meta/streams.ts'
 import type { AbortOptions } from '../../../lib/async.ts'
 import { bare, chunksOf, demultiplex, type Frame } from './demux.ts'
 import type { Engine } from './engine.ts'
+import { runtimeError } from './errors.ts'
 import { isTrue } from './read.ts'
 
 const openMs = 15_000
@@ -22,7 +23,7 @@ export async function* containerLogs(
     yield* limited(frames, options.limitBytes)
   } catch (err) {
     signal.throwIfAborted()
-    throw err
+    throw runtimeError(call.what, err)
   } finally {
     stream.destroy()
   }
