@@ -8,8 +8,9 @@ import { unavailable } from '../api/meta/status.ts'
 import type { PodStreams } from '../api/meta/streams.ts'
 import { controllerServices } from '../client/controller.ts'
 import { createEventRecorder } from '../client/events.ts'
-import { createInformers } from '../client/informers.ts'
+import { createInformers, type Informers } from '../client/informers.ts'
 import { createClient } from '../client/typed-client.ts'
+import { Bell } from '../lib/async.ts'
 import { Backoff } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
@@ -44,6 +45,8 @@ export interface ControlPlaneDeps {
 }
 
 const drainMs = 10_000
+/** Its UID is the cluster's, as tools of Kubernetes take it. */
+const uidNamespace = 'kube-system'
 const leaderTtlMs = 10_000
 const backoffs = { baseMs: 200, maxMs: 10_000, resetAfterMs: 60_000 }
 
@@ -121,6 +124,7 @@ function compose(options: Options, { pki, etcd, store }: Parts, deps: ControlPla
   const recorder = (component: string) => createEventRecorder({ client, clock, log, component })
   const events = recorder('skiff-controllers')
   const schedulerEvents = recorder('default-scheduler')
+  const agentEvents = recorder('skiff-agent')
   const startRevision = () => leader.fence?.createRevision ?? 0
   const common = { client, informers, clock, random, log, metrics, startRevision }
   const defs = controllers({ informers, clock, events }, { graceMs: options.nodeMonitorGracePeriod })
@@ -128,6 +132,7 @@ function compose(options: Options, { pki, etcd, store }: Parts, deps: ControlPla
     informers,
     clientFor: (node) => createClient(inProcess(registry, nodeIdentity(node), fence)),
     client,
+    events: agentEvents,
     clock,
     random,
     log,
@@ -135,7 +140,10 @@ function compose(options: Options, { pki, etcd, store }: Parts, deps: ControlPla
     tls: { ca: pki.clusterAuthority.cert, cert: pki.gateway.cert, key: pki.gateway.key },
     address: `${options.bindAddress}:${options.gatewayPort}`,
     epoch: startRevision,
-    clusterUid: () => informers.for(Namespace).get('kube-system')?.metadata.uid ?? '',
+    // Read at each session: it is not known before bootstrap has run.
+    get clusterUid() {
+      return informers.for(Namespace).get(uidNamespace)?.metadata.uid ?? ''
+    },
     clusterCidr: options.clusterCidr,
     serviceCidr,
   })
@@ -156,11 +164,27 @@ function compose(options: Options, { pki, etcd, store }: Parts, deps: ControlPla
   const apiServerPlace = { addresses: ownAddresses(), port: options.apiPort, clusterIP: firstAddress(serviceCidr) }
   const leading: readonly (readonly Service[])[] = [
     [once('bootstrap', (signal) => bootstrap({ client, apiServer: apiServerPlace, signal }))],
-    [events, schedulerEvents],
-    [...controllerServices(defs, common), createScheduler({ ...common, events: schedulerEvents }), gateway],
+    [events, schedulerEvents, agentEvents],
+    [...controllerServices(defs, common), createScheduler({ ...common, events: schedulerEvents }), whenKnown(gateway, informers)],
   ]
   const compactor = etcd.process.length > 0 ? [createCompactor({ store, clock, log })] : []
   return [[...etcd.process], [cache, ...compactor], [...informers.services], [apiServer], [leader.service(leading, store, deps)]]
+}
+
+/** No agent may be welcomed before the cluster has its UID: that of the namespace kube-system, which bootstrap makes. */
+function whenKnown(gateway: Service, informers: Informers): Service {
+  const namespaces = informers.for(Namespace)
+  return {
+    name: gateway.name,
+    async run(signal) {
+      const bell = new Bell()
+      {
+        using _ = namespaces.onChange(() => bell.ring())
+        while (namespaces.get(uidNamespace) === undefined) await bell.wait({ signal })
+      }
+      await gateway.run(signal)
+    },
+  }
 }
 
 /** A service that has done its work when `work` resolves. */
