@@ -7,9 +7,6 @@ import { Pod } from '../../api/kinds/pod.ts'
 import type { ApiObject } from '../../api/meta/object-meta.ts'
 import type { PodStreams } from '../../api/meta/streams.ts'
 import { configMap, node, pod } from '../../api/testing/builders.ts'
-import { podStreams } from '../../client/streams.ts'
-import { createClient } from '../../client/typed-client.ts'
-import { systemClock } from '../../lib/clock.ts'
 import { createServedWorld, type ServedWorld } from '../testing/served-world.ts'
 
 const fresh = <O extends ApiObject>({ metadata, ...rest }: O): O => {
@@ -58,7 +55,7 @@ const json = { 'content-type': 'application/json' }
 
 test('over HTTP/2: create, read, watch and delete', async () => {
   await using served = await createServedWorld()
-  const client = createClient(served.transport())
+  const client = served.client()
   const { signal } = served.world
   const made = await client.create(ConfigMap, fresh(configMap()), { signal })
   expect(await client.get(ConfigMap, { namespace: 'default', name: 'config' }, { signal })).toEqual(made)
@@ -90,7 +87,7 @@ test('nobody is told anything but health and version without a certificate', asy
 
 test('a node is refused in the words of Kubernetes', async () => {
   await using served = await createServedWorld()
-  const client = createClient(served.transport(await served.pki.issueNodeCert('node-1')))
+  const client = served.client(await served.pki.issueNodeCert('node-1'))
   const list = client.list(Pod, { namespace: 'default', signal: served.world.signal })
   await expect(list).rejects.toThrow(
     'User "system:node:node-1" cannot list resource "pods" in API group "" in the namespace "default"',
@@ -132,6 +129,13 @@ const bad: readonly [string, string, Parameters<typeof ask>[2], number, RegExp][
     { method: 'POST', body: '{"metadata":{"name":"a","name":"b"}}', headers: json },
     400,
     /duplicate field "metadata\.name"/,
+  ],
+  [
+    'a key that reaches for a prototype',
+    `${configMaps}?fieldValidation=Strict`,
+    { method: 'POST', body: '{"metadata":{"name":"a"},"__proto__":{"a":1}}', headers: json },
+    400,
+    /__proto__/,
   ],
   ['deep nesting', configMaps, { method: 'POST', body: `${'['.repeat(50_000)}`, headers: json }, 400, /nested deeper/],
   ['a body over the limit', configMaps, { method: 'POST', body: Buffer.alloc(3 * 1024 * 1024 + 1), headers: json }, 413, /bytes/],
@@ -191,8 +195,9 @@ test('bad input gets the right status, names what is wrong and changes nothing',
   const before = served.world.store.revision
   for (const [what, path, options, code, message] of bad) {
     const answer = await ask(served, path, options)
-    expect([what, answer.code, answer.text]).toEqual([what, code, expect.stringMatching(message)])
-    expect([what, JSON.parse(answer.text)]).toEqual([what, expect.objectContaining({ kind: 'Status', status: 'Failure', code })])
+    const status: unknown = JSON.parse(answer.text)
+    const expected = { kind: 'Status', status: 'Failure', code, message: expect.stringMatching(message) }
+    expect([what, answer.code, status]).toEqual([what, code, expect.objectContaining(expected)])
   }
   expect(served.world.store.revision).toBe(before)
   expect((await ask(served, configMaps)).code).toBe(200)
@@ -200,7 +205,7 @@ test('bad input gets the right status, names what is wrong and changes nothing',
 
 test('a list comes in pages of one state, though it changes meanwhile', async () => {
   await using served = await createServedWorld()
-  const client = createClient(served.transport())
+  const client = served.client()
   const { signal } = served.world
   for (let i = 0; i < 7; i++) await client.create(ConfigMap, fresh(configMap({ metadata: { name: `c${i}` } })), { signal })
   const first = await client.list(ConfigMap, { namespace: 'default', limit: 3, signal })
@@ -218,7 +223,7 @@ test('a list comes in pages of one state, though it changes meanwhile', async ()
 
 test('a watch speaks of what comes into a selector and leaves it, with bookmarks and an end', async () => {
   await using served = await createServedWorld({ limits: { bookmarkMs: 0 } })
-  const client = createClient(served.transport())
+  const client = served.client()
   const { signal } = served.world
   const watching = ask(
     served,
@@ -261,7 +266,7 @@ test('logs and exec reach the pod, and the exit code comes back', async () => {
     },
   }
   await using served = await createServedWorld({ streams })
-  const client = createClient(served.transport())
+  const client = served.client()
   const { signal } = served.world
   await client.create(Node, fresh(node()), { signal })
   const made = await client.create(Pod, fresh(pod()), { signal })
@@ -269,13 +274,6 @@ test('logs and exec reach the pod, and the exit code comes back', async () => {
   await client.bind(made, 'node-1', { signal })
   expect((await ask(served, '/api/v1/namespaces/default/pods/web/log?tailLines=5')).text).toBe('node-1 web tail=5\n')
   expect((await ask(served, '/api/v1/namespaces/default/pods/web/log?container=x')).code).toBe(400)
-  const remote = podStreams({
-    server: served.url,
-    ca: served.ca,
-    cert: served.admin.cert,
-    key: served.admin.key,
-    clock: systemClock,
-  })
   async function* input() {
     yield { type: 'stdin', data: Buffer.from('hello') } as const
     yield { type: 'stdinEnd' } as const
@@ -283,7 +281,7 @@ test('logs and exec reach the pod, and the exit code comes back', async () => {
   const ref = { namespace: 'default', pod: 'web', uid: '', node: '', container: '' }
   const options = { command: ['cat'], stdin: true, stdout: true, stderr: true, tty: false }
   const seen: string[] = []
-  for await (const one of remote.exec(ref, options, input(), { signal }))
+  for await (const one of served.remoteStreams.exec(ref, options, input(), { signal }))
     seen.push(one.type === 'exit' ? `exit ${one.code}` : `${one.type} ${Buffer.from(one.data)}`)
   expect(seen).toEqual(['stderr web: cat', 'stdout hello', 'exit 3'])
   const socket = new WebSocket(
@@ -295,6 +293,15 @@ test('logs and exec reach the pod, and the exit code comes back', async () => {
     socket.on('unexpected-response', (_request, response) => resolve(response.statusCode)).on('error', () => undefined),
   )
   expect(code).toBe(401)
+})
+
+test('stopping ends watches in order and soon', async () => {
+  const served = await createServedWorld()
+  const watching = ask(served, `${configMaps}?watch=1`)
+  const client = served.client()
+  await client.create(ConfigMap, fresh(configMap()), { signal: served.world.signal })
+  await served[Symbol.asyncDispose]()
+  expect((await watching).text).toMatch(/^\{"type":"ADDED".*\n$/)
 })
 
 test('too many requests at once are turned away with a time to come again', async () => {

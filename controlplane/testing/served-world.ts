@@ -3,7 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { unavailable } from '../../api/meta/status.ts'
 import type { PodStreams } from '../../api/meta/streams.ts'
+import type { Client } from '../../client/client.ts'
 import { type HttpsTransport, httpsTransport } from '../../client/https-transport.ts'
+import { podStreams } from '../../client/streams.ts'
+import { createClient } from '../../client/typed-client.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { silentLog } from '../../lib/log.ts'
 import { createMetrics } from '../../lib/metrics.ts'
@@ -18,7 +21,10 @@ export interface ServedWorld extends AsyncDisposable {
   readonly pki: Pki
   readonly ca: string
   readonly admin: { readonly cert: string; readonly key: string }
-  transport(pair?: { readonly cert: string; readonly key: string }): HttpsTransport
+  /** Over HTTP/2; as the administrator when no certificate is given. */
+  client(pair?: { readonly cert: string; readonly key: string }): Client
+  /** Logs and exec as `ctl` does them. */
+  readonly remoteStreams: PodStreams
 }
 
 const noNode = (): never => {
@@ -64,10 +70,11 @@ export async function createServedWorld({
     pki,
     ca,
     admin: pki.admin,
-    transport(pair = pki.admin) {
+    remoteStreams: podStreams({ server: url, ca, cert: pki.admin.cert, key: pki.admin.key, clock: systemClock }),
+    client(pair = pki.admin) {
       const made = httpsTransport({ server: url, ca, cert: pair.cert, key: pair.key, clock: systemClock })
       opened.push(made)
-      return made
+      return createClient(made)
     },
     async [Symbol.asyncDispose]() {
       for (const one of opened) one.close()
