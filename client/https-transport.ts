@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http2'
+import { restPath } from '../api/derive/paths.ts'
 import type { ApiList, ApiObject } from '../api/meta/object-meta.ts'
 import type {
   ApiRequest,
@@ -13,7 +14,7 @@ import type {
 import { expired, internalError, type Status, StatusError, unavailable } from '../api/meta/status.ts'
 import { type AbortOptions, withDeadline } from '../lib/async.ts'
 import { type ConnectionOptions, Http2Connection, type OpenResponse } from './http2-connection.ts'
-import { queryString, requestQuery, restPath } from './rest-path.ts'
+import { queryString, requestQuery } from './query.ts'
 
 export interface HttpsTransport extends Transport {
   /** GETs a path that is no object, such as `/version`. */

@@ -1,6 +1,7 @@
 import { on } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import WebSocket from 'ws'
+import { restPath } from '../api/derive/paths.ts'
 import { Pod } from '../api/kinds/pod.ts'
 import { type Status, StatusError, unavailable } from '../api/meta/status.ts'
 import type { ContainerRef, ExecInput, ExecOptions, ExecOutput, LogOptions, PodStreams } from '../api/meta/streams.ts'
@@ -8,7 +9,7 @@ import type { AbortOptions } from '../lib/async.ts'
 import { formatTime } from '../lib/clock.ts'
 import { type ConnectionOptions, Http2Connection } from './http2-connection.ts'
 import { failureOf } from './https-transport.ts'
-import { queryString, restPath } from './rest-path.ts'
+import { queryString } from './query.ts'
 
 /** Logs over HTTPS, exec over a WebSocket (`v5.channel.k8s.io`). Of a ContainerRef only names are sent. */
 export function podStreams(options: ConnectionOptions): PodStreams {

@@ -1,20 +1,4 @@
-import type { KindDef } from '../api/kinds/define.ts'
 import type { RequestOptions } from '../api/meta/request.ts'
-
-interface Place {
-  readonly kind: Pick<KindDef, 'group' | 'version' | 'plural'>
-  readonly namespace?: string
-  readonly name?: string
-  readonly subresource?: string
-}
-
-/** The path of a collection, an object or a part of one. */
-export function restPath({ kind, namespace, name, subresource }: Place): string {
-  const root = kind.group === '' ? `/api/${kind.version}` : `/apis/${kind.group}/${kind.version}`
-  const room = namespace === undefined ? [] : ['namespaces', namespace]
-  const rest = [...room, kind.plural, ...(name === undefined ? [] : [name]), ...(subresource === undefined ? [] : [subresource])]
-  return `${root}/${rest.map(encodeURIComponent).join('/')}`
-}
 
 type Query = Readonly<Record<string, string | number | boolean | undefined>>
 
