@@ -7,6 +7,8 @@ export interface Command {
   readonly program: string
   readonly args: readonly string[]
   readonly input?: string
+  /** For a command that may take longer than most. */
+  readonly deadlineMs?: number
 }
 
 export interface CommandResult {
@@ -25,9 +27,10 @@ export class CommandError extends Error {
 const maxOutputBytes = 64 * 1024 * 1024
 
 /** Runs programs on this machine, killing those that take longer than `deadlineMs`. */
-export function createRunCommand({ clock, deadlineMs = 15_000 }: { clock: Clock; deadlineMs?: number }): RunCommand {
+export function createRunCommand({ clock, deadlineMs: usualMs = 15_000 }: { clock: Clock; deadlineMs?: number }): RunCommand {
   return (command, { signal }) =>
     new Promise((resolve, reject) => {
+      const { deadlineMs = usualMs } = command
       signal.throwIfAborted()
       const child = spawn(command.program, [...command.args], { stdio: ['pipe', 'pipe', 'pipe'] })
       const output = { stdout: [] as Buffer[], stderr: [] as Buffer[] }

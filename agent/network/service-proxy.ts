@@ -37,6 +37,8 @@ export interface ServiceProxy extends Service {
 const minGapMs = 1_000
 const resyncMs = 30_000
 const retryMs = 2_000
+/** A thousand services take two seconds where nft stands behind iptables. */
+const restoreMs = 120_000
 
 export function createServiceProxy(options: ServiceProxyOptions): ServiceProxy {
   return new PacketFilterProxy(options)
@@ -145,7 +147,7 @@ class PacketFilterProxy implements ServiceProxy {
 
   async #restore(text: string, opts: AbortOptions): Promise<void> {
     if (text === '') return
-    const command = { program: `${this.#iptables}-restore`, args: ['-w', '5', '--noflush'], input: text }
+    const command = { program: `${this.#iptables}-restore`, args: ['-w', '5', '--noflush'], input: text, deadlineMs: restoreMs }
     await mustRun(this.#options.run, 'write packet filter rules', command, opts)
   }
 
