@@ -2,6 +2,7 @@ import { status as codes, Server, ServerCredentials } from '@grpc/grpc-js'
 import { configMapKey, secretKey, usedConfigs } from '../../api/derive/used-configs.ts'
 import { ConfigMap } from '../../api/kinds/config-map.ts'
 import { EndpointSlice } from '../../api/kinds/endpoint-slice.ts'
+import { Node } from '../../api/kinds/node.ts'
 import { Pod } from '../../api/kinds/pod.ts'
 import { Secret } from '../../api/kinds/secret.ts'
 import { Service as ServiceKind } from '../../api/kinds/service.ts'
@@ -84,6 +85,7 @@ class GrpcGateway implements Gateway {
   readonly #options: GatewayOptions
   readonly #subnets: readonly string[]
   readonly #prefix: string
+  readonly #nodes: Informer<Node>
   readonly #pods: Informer<Pod>
   readonly #configMaps: Informer<ConfigMap>
   readonly #secrets: Informer<Secret>
@@ -104,6 +106,7 @@ class GrpcGateway implements Gateway {
     const { informers, clusterCidr, clock, random, metrics } = options
     this.#subnets = subnetsOf(clusterCidr)
     this.#prefix = uuid(random).slice(0, 8)
+    this.#nodes = informers.for(Node)
     this.#pods = informers.for(Pod)
     this.#pods.addIndex(byNode, ({ spec }) => (spec.nodeName === undefined ? [] : [spec.nodeName]))
     this.#pods.addIndex(byConfig, (pod) => (pod.spec.nodeName === undefined ? [] : usedConfigs(pod)))
@@ -242,7 +245,13 @@ class GrpcGateway implements Gateway {
       clock,
       log,
       heartbeatMs,
-      registration: new NodeRegistration(node, { client: own, controlPlane: client, clock, subnets: this.#subnets }),
+      registration: new NodeRegistration(node, {
+        client: own,
+        controlPlane: client,
+        clock,
+        subnets: this.#subnets,
+        cached: () => this.#nodes.get(node),
+      }),
       view: this.#viewOf(node),
       welcome: (podCidr) => ({
         epoch: BigInt(epoch()),

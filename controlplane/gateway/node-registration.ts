@@ -21,6 +21,8 @@ export interface RegistrationDeps {
   readonly controlPlane: Client
   readonly clock: Clock
   readonly subnets: readonly string[]
+  /** From the informer; may be old. */
+  cached(): Node | undefined
 }
 
 /** The API's objects of one node, kept as its agent tells. */
@@ -28,6 +30,7 @@ export class NodeRegistration {
   readonly #deps: RegistrationDeps
   readonly #name: string
   #lease: Lease | undefined
+  #told: NodeStatus = {}
 
   constructor(name: string, deps: RegistrationDeps) {
     this.#name = name
@@ -69,6 +72,7 @@ export class NodeRegistration {
   /** Writes what the agent says of the node. A live session with no word on `Ready` means ready. */
   async writeStatus(told: NodeStatus, opts: AbortOptions): Promise<void> {
     const { client, clock } = this.#deps
+    this.#told = told
     await retryConflicts(async () => {
       const node = await orUndefined(client.get(Node, { name: this.#name }, opts))
       if (node === undefined) return // Deleted by somebody: comes back with the agent's next session.
@@ -76,6 +80,13 @@ export class NodeRegistration {
       const status = { ...node.status, ...told, conditions }
       if (!dequal(status, node.status)) await client.updateStatus(Node, { ...node, status }, opts)
     })
+  }
+
+  /** Says that the node is alive; and takes back what was written about it while it could not say so. */
+  async beat(opts: AbortOptions): Promise<void> {
+    await this.renewLease(opts)
+    const ready = this.#deps.cached()?.status?.conditions?.find(({ type }) => type === 'Ready')
+    if (ready?.status === 'Unknown') await this.writeStatus(this.#told, opts)
   }
 
   async renewLease(opts: AbortOptions): Promise<void> {

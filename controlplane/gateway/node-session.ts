@@ -122,7 +122,7 @@ export class NodeSession {
     if (this.#leaseAtMs !== undefined && nowMs - this.#leaseAtMs < leaseEveryMs) return
     this.#leaseAtMs = nowMs
     // Not awaited: a slow store must not hold up what else the agent says. A lease that was not renewed is renewed next time.
-    this.#withDeadline('renewing the lease', (signal) => this.#deps.registration.renewLease({ signal })).catch((err: unknown) => {
+    this.#withDeadline('renewing the lease', (signal) => this.#deps.registration.beat({ signal })).catch((err: unknown) => {
       this.#leaseAtMs = undefined
       this.#deps.log.warn('cannot renew a node lease', { node: this.node, err })
     })

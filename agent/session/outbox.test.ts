@@ -1,0 +1,41 @@
+import { expect, test } from 'vitest'
+import { FakeClock } from '../../lib/clock.ts'
+import { DropOldest, StatusOutbox } from './outbox.ts'
+
+const opts = { signal: new AbortController().signal }
+const report = (uid: string, statusJson: string) => ({ uid, namespace: 'n', name: uid, statusJson, terminated: false })
+
+test('the newest status overwrites the unsent one, and is sent again until its own receipt came', async () => {
+  const clock = new FakeClock()
+  const outbox = new StatusOutbox(clock)
+  outbox.set(report('a', '1'))
+  outbox.set(report('a', '2'))
+  const [first] = await outbox.take(opts)
+  expect(first).toMatchObject({ statusJson: '2', sequence: 1n })
+  outbox.received('a', 7n)
+  outbox.sendAgain(1000)
+  expect(outbox.waiting).toBe(1)
+  clock.step(1000)
+  outbox.sendAgain(1000)
+  const [again] = await outbox.take(opts)
+  expect(again).toMatchObject({ statusJson: '2', sequence: 2n })
+  outbox.received('a', 1n)
+  outbox.received('a', 2n)
+  expect(outbox.waiting).toBe(0)
+})
+
+test('sending again never undoes a newer status', async () => {
+  const outbox = new StatusOutbox(new FakeClock())
+  outbox.set(report('a', 'old'))
+  await outbox.take(opts)
+  outbox.set(report('a', 'new'))
+  outbox.sendAgain(0)
+  expect((await outbox.take(opts)).map(({ statusJson }) => statusJson)).toEqual(['new'])
+})
+
+test('a full list of events forgets the oldest', async () => {
+  const events = new DropOldest<number>(2)
+  for (const item of [1, 2, 3]) events.push(item)
+  expect(await events.take(opts)).toEqual([2, 3])
+  expect(events.dropped).toBe(1)
+})

@@ -1,0 +1,121 @@
+import { expect, test } from 'vitest'
+import type { EndpointSlice } from '../../api/kinds/endpoint-slice.ts'
+import { Lease } from '../../api/kinds/lease.ts'
+import { Node } from '../../api/kinds/node.ts'
+import type { Service } from '../../api/kinds/service.ts'
+import { createWorld } from '../testing/world.ts'
+import { mergeConditions } from './node-registration.ts'
+import { claimPodCidr, subnetsOf } from './pod-cidr.ts'
+import { mergeStatus } from './pod-status.ts'
+import { serviceTable } from './service-table.ts'
+
+test('ranges of nodes lie in the range of the cluster', () => {
+  const subnets = subnetsOf('10.42.0.0/16')
+  expect([subnets.length, subnets[0], subnets[1], subnets.at(-1)]).toEqual([
+    256,
+    '10.42.0.0/24',
+    '10.42.1.0/24',
+    '10.42.255.0/24',
+  ])
+  expect(subnetsOf('192.168.7.9/24')).toEqual(['192.168.7.0/24'])
+  for (const bad of ['10.42.0.0', '10.42.0.0/28', '300.1.1.1/16', 'fd00::/48']) expect(() => subnetsOf(bad)).toThrow(bad)
+})
+
+test('no range is given out twice, however many ask at once; one of a node that is gone comes last', async () => {
+  await using world = await createWorld()
+  const { client, signal } = world
+  const subnets = subnetsOf('10.42.0.0/22')
+  const names = ['a', 'b', 'c']
+  const claimed = await Promise.all(names.map((name) => claimPodCidr(client, name, subnets, { signal })))
+  expect(new Set(claimed).size).toBe(3)
+  expect(await claimPodCidr(client, 'a', subnets, { signal })).toBe(claimed[0])
+  for (const name of ['a', 'c', 'd'])
+    await client.create(Node, { apiVersion: 'v1', kind: Node.kind, metadata: { name } }, { signal })
+  expect(claimed).not.toContain(await claimPodCidr(client, 'd', subnets, { signal }))
+  expect(await claimPodCidr(client, 'e', subnets, { signal })).toBe(claimed[1])
+  await client.create(Node, { apiVersion: 'v1', kind: Node.kind, metadata: { name: 'e' } }, { signal })
+  await expect(claimPodCidr(client, 'f', subnets, { signal })).rejects.toThrow('no pod range is left for node "f"')
+  expect((await client.list(Lease, { namespace: 'kube-system', signal })).items).toHaveLength(4)
+})
+
+test('a condition keeps the time of its transition, and a session without a word on Ready means ready', () => {
+  const nowMs = Date.UTC(2026, 0, 2)
+  const before = [
+    { type: 'Ready', status: 'Unknown' as const, lastTransitionTime: '2026-01-01T00:00:00Z' },
+    { type: 'Disk', status: 'False' as const, reason: 'r', message: 'm', lastTransitionTime: '2026-01-01T00:00:00Z' },
+  ]
+  const merged = mergeConditions(before, [{ type: 'Disk', status: 'False', reason: 'r', message: 'm' }], nowMs)
+  expect(merged).toMatchObject([
+    { type: 'Ready', status: 'True', lastTransitionTime: '2026-01-02T00:00:00Z' },
+    { type: 'Disk', status: 'False', lastTransitionTime: '2026-01-01T00:00:00Z' },
+  ])
+  expect(mergeConditions(merged, [{ type: 'Disk', status: 'False', reason: 'r', message: 'm' }], nowMs + 1000)).toEqual(merged)
+})
+
+test('a status keeps what is not the agent’s to say', () => {
+  const scheduled = { type: 'PodScheduled', status: 'True' as const, lastTransitionTime: '2026-01-01T00:00:00Z' }
+  const before = {
+    phase: 'Pending' as const,
+    qosClass: 'Burstable' as const,
+    conditions: [scheduled],
+    startTime: '2026-01-01T00:00:00Z',
+  }
+  const told = {
+    phase: 'Running' as const,
+    conditions: [{ type: 'Ready', status: 'True' as const }],
+    startTime: '2026-01-05T00:00:00Z',
+  }
+  expect(mergeStatus(before, told)).toMatchObject({
+    phase: 'Running',
+    qosClass: 'Burstable',
+    startTime: before.startTime,
+    conditions: [scheduled, { type: 'Ready' }],
+  })
+  const ended = { phase: 'Failed' as const }
+  expect(mergeStatus(ended, told)).toBe(ended)
+})
+
+test('a service leads to its ready endpoints, or to those that still serve when none is ready', () => {
+  const service: Service = {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'web', namespace: 'n' },
+    spec: {
+      clusterIP: '10.43.0.9',
+      sessionAffinity: 'ClientIP',
+      externalTrafficPolicy: 'Local',
+      ports: [{ name: 'http', port: 80, nodePort: 30080 }],
+    },
+  }
+  const slice = (ready: boolean): EndpointSlice => ({
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: { name: 's', namespace: 'n', labels: { 'kubernetes.io/service-name': 'web' } },
+    addressType: 'IPv4',
+    ports: [
+      { name: 'http', port: 8080 },
+      { name: 'other', port: 1 },
+    ],
+    endpoints: [
+      { addresses: ['10.42.0.7'], conditions: { ready }, nodeName: 'a' },
+      { addresses: ['10.42.0.8'], conditions: { ready: false, serving: true, terminating: true }, nodeName: 'b' },
+    ],
+  })
+  const headless: Service = { ...service, metadata: { name: 'h', namespace: 'n' }, spec: { clusterIP: 'None' } }
+  const table = serviceTable([service, headless], [slice(true)], 5)
+  expect(table).toMatchObject({
+    revision: 5n,
+    services: [
+      {
+        key: 'n/web',
+        clientIpAffinity: true,
+        affinityTimeoutSeconds: 10_800,
+        externalLocal: true,
+        internalLocal: false,
+        ports: [{ protocol: 'TCP', port: 80, nodePort: 30_080, endpoints: [{ ip: '10.42.0.7', port: 8080, node: 'a' }] }],
+      },
+    ],
+  })
+  expect(table.services).toHaveLength(1)
+  expect(serviceTable([service], [slice(false)], 6).services[0]?.ports[0]?.endpoints).toMatchObject([{ ip: '10.42.0.8' }])
+})
