@@ -43,14 +43,6 @@ test('an unknown field is an error under Strict, a warning by default, and dropp
   expect(decodeObject(Pod, input, { fieldValidation: 'Ignore' }).warnings).toEqual([])
 })
 
-test('what the reader of the text found counts like unknown fields', () => {
-  const problems = ['duplicate field "spec"']
-  expect(refusal(Pod, podWith({}), { fieldValidation: 'Strict', problems })).toContain(
-    'strict decoding error: duplicate field "spec"',
-  )
-  expect(decodeObject(Pod, podWith({}), { problems }).warnings).toEqual(problems)
-})
-
 test.each([
   [deploymentWith({ replicas: 'three' }), 'spec.replicas: expected integer, got string "three"'],
   [deploymentWith({ replicas: 1.5 }), 'spec.replicas: expected integer, got number 1.5'],

@@ -64,8 +64,6 @@ export interface Decoded<O extends ApiObject = ApiObject> {
 export interface DecodeOptions {
   /** Kubernetes' default is Warn. */
   readonly fieldValidation?: FieldValidation
-  /** What the reader of the text found, as in `duplicate field "spec"`: counts like unknown fields. */
-  readonly problems?: readonly string[]
 }
 
 /**
@@ -75,14 +73,14 @@ export interface DecodeOptions {
 export function decodeObject<O extends ApiObject>(
   kind: KindDef<O>,
   input: unknown,
-  { fieldValidation = 'Warn', problems = [] }: DecodeOptions = {},
+  { fieldValidation = 'Warn' }: DecodeOptions = {},
 ): Decoded<O> {
   if (!isPlainObject(input)) throw badRequest(`the body is ${described(input)}, expected an object of kind ${kind.kind}`)
   checkKind(kind, input)
   const findings: Findings = { unknown: [], ignored: [], refused: [], tooDeep: undefined }
   const pruned = prune(schemaNode(kind.schema), input, '', findings) as ApiObject
   if (findings.tooDeep !== undefined) throw cannotRead(kind, [{ field: findings.tooDeep, message: 'nested too deep' }])
-  const strange = [...problems, ...findings.unknown.map((path) => `unknown field "${path}"`)]
+  const strange = findings.unknown.map((path) => `unknown field "${path}"`)
   if (fieldValidation === 'Strict' && strange.length > 0) throw strictError(kind, strange)
   const object = { ...pruned, apiVersion: kind.apiVersion, kind: kind.kind, metadata: pruned.metadata ?? {} }
   const validate = validatorOf(kind)
