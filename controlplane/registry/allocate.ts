@@ -49,11 +49,6 @@ function claimsOf(service: Service | undefined): Claims {
 
 const keysOf = ({ ip, ports }: Claims): string[] => [...(ip === undefined ? [] : [ipKey(ip)]), ...[...ports].map(portKey)]
 
-export interface Allocated {
-  readonly object: ApiObject
-  readonly extra: Extra
-}
-
 /** Decides what a service gets, and what it gives back: pure, from the services there are. */
 export class ServiceAllocator {
   readonly #ranges: Ranges

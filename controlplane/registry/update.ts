@@ -8,7 +8,7 @@ import { applyStrategicMerge } from '../../api/patch/strategic-merge.ts'
 import { answer, type Call, type Deps, isNamespace, placeOf, withAllocations } from './call.ts'
 import { type Change, changeObject, type Outcome, type Place, type Taken } from './commit.ts'
 import { isDone } from './delete.ts'
-import { checkVersion, fieldsOf, isSame, readBody, statusUpdated, updated, withMeta } from './prepare.ts'
+import { checkVersion, fieldsOf, isSame, readBody, statusUpdated, updated } from './prepare.ts'
 
 /** `update` and `patch` of an object, of its status and of a namespace's finalizers: they differ in where the new state comes from. */
 export async function update(deps: Deps, call: Call): Promise<ApiResponse> {
@@ -85,5 +85,6 @@ function nextState({ request }: Call, given: ApiObject, current: ApiObject): Api
 function finalized(kind: Call['request']['kind'], given: ApiObject, current: ApiObject): ApiObject {
   checkVersion(kind, given, current)
   const { spec } = fieldsOf(given)
-  return { ...withMeta(current, {}), ...(spec === undefined ? { spec: {} } : { spec }) }
+  const next = { ...current, spec: spec ?? {} }
+  return next
 }
