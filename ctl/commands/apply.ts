@@ -36,7 +36,10 @@ export const apply = defineCommand({
     const dryRun = flags.dryRun !== undefined && flags.dryRun !== 'none'
     const changed: Manifest[] = []
     for (const manifest of located) {
-      const { object, verb } = await applyOne(manifest, { client, dryRun, note: context.out.note, signal: context.signal })
+      const write = { client, dryRun, note: context.out.note, signal: context.signal }
+      const { object, verb } = await applyOne(manifest, write).catch((err: unknown) => {
+        throw explainRefusal(manifest, err) ?? err
+      })
       const name = printedName(manifest.kind, object.metadata.name ?? '')
       if (printer === undefined) context.out.line(`${name} ${verb}${dryRun ? ' (server dry run)' : ''}`)
       else context.out.write(printer([{ kind: manifest.kind, object }], false))
@@ -69,7 +72,7 @@ async function preflight(manifests: readonly Manifest[], client: Client, { signa
     } catch (err) {
       // Its namespace is made by this very manifest: the object is checked when it is written.
       if (isNotFound(err) && coming.has(manifest.object.metadata.namespace)) continue
-      throw err
+      throw explainRefusal(manifest, err) ?? err
     }
   }
 }
@@ -80,7 +83,7 @@ async function applyOne(manifest: Manifest, options: ApplyOptions): Promise<{ ob
       return await tryApply(manifest, options)
     } catch (err) {
       if (isConflict(err) && attempt < conflictTries) continue
-      throw explainRefusal(manifest, err) ?? err
+      throw err
     }
   }
 }
