@@ -20,6 +20,7 @@ import { systemRandom } from '../../lib/random.ts'
 export interface Bed extends AsyncDisposable {
   readonly world: World<Clock>
   readonly gateway: Gateway
+  readonly serverTls: GatewayOptions['tls']
   readonly events: { subject: EventSubject; event: EventText }[]
   /** Ends the gateway and starts another on the same port, as a control plane that restarts. */
   restart(over?: Partial<GatewayOptions>): Promise<void>
@@ -88,6 +89,7 @@ export async function createBed(): Promise<Bed> {
   return {
     world,
     events,
+    serverTls: { ca: authority.cert, ...server },
     get gateway() {
       return current.gateway
     },
