@@ -1,5 +1,5 @@
 // A cluster without nodes on an empty memory store, to try clients by hand:
-//   node controlplane/testing/dev-server.ts PORT KUBECONFIG
+//   node controlplane/testing/run-dev-server.ts PORT KUBECONFIG
 import { writeFile } from 'node:fs/promises'
 import process from 'node:process'
 import { aborted } from '../../lib/async.ts'
