@@ -41,6 +41,8 @@ export interface SessionOptions {
 /** The agent's one line to the control plane. */
 export interface Session extends Service, Reporter {
   readonly isConnected: boolean
+  /** Pod statuses that the control plane has not stored yet. */
+  readonly unreceived: number
   /** Replaces the unsent one. */
   nodeStatus(status: NodeStatus): void
   nodeEvent(event: PodEvent): void
@@ -86,6 +88,10 @@ class AgentSession implements Session {
 
   get isConnected(): boolean {
     return this.#isConnected
+  }
+
+  get unreceived(): number {
+    return this.#statuses.waiting
   }
 
   status({ metadata }: Pod, status: PodStatus, terminated: boolean): void {

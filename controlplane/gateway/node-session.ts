@@ -1,6 +1,6 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js'
 import type { NodeStatus } from '../../api/kinds/node-status.ts'
-import { isInvalid } from '../../api/meta/status.ts'
+import { isInvalid, StatusError } from '../../api/meta/status.ts'
 import type {
   AgentMessage,
   ControlMessage,
@@ -164,7 +164,7 @@ export class NodeSession {
     } catch (err) {
       if (isAbort(err, this.#ended.signal) || this.#ended.signal.aborted) return false
       log.warn('cannot store a pod status', { node: this.node, pod: `${report.namespace}/${report.name}`, err })
-      if (!isInvalid(err)) {
+      if (!isHopeless(err)) {
         this.#statuses.putBack(uid, report)
         return true
       }
@@ -185,7 +185,7 @@ export class NodeSession {
         } catch (err) {
           if (signal.aborted) return
           log.warn('cannot store a node status', { node: this.node, err })
-          if (!isInvalid(err)) this.#nodeStatus.putBack('node', json)
+          if (!isHopeless(err)) this.#nodeStatus.putBack('node', json)
           await sleep(clock, retryMs, signal)
         }
       }
@@ -200,3 +200,6 @@ export class NodeSession {
     return writeChunk(this.#call, { message }, { signal })
   }
 }
+
+/** What was sent is wrong in itself: sending it again does not help. */
+const isHopeless = (err: unknown): boolean => isInvalid(err) || (err instanceof StatusError && err.status.code === 400)

@@ -1,7 +1,7 @@
 import { dequal } from 'dequal'
 import { Pod } from '../../api/kinds/pod.ts'
 import type { PodCondition, PodStatus } from '../../api/kinds/pod-status.ts'
-import { badRequest, isConflict, isNotFound } from '../../api/meta/status.ts'
+import { badRequest, isConflict, isForbidden, isNotFound } from '../../api/meta/status.ts'
 import type { PodStatusReport } from '../../api/proto/agent.ts'
 import type { Client } from '../../client/client.ts'
 import type { AbortOptions } from '../../lib/async.ts'
@@ -18,12 +18,16 @@ export interface StatusDeps {
  * Stores what an agent says of a pod; resolves when it is stored or when it no longer matters (the pod is gone, is
  * another one of that name, or is not this node's).
  */
-export async function storePodStatus(
-  { client, cached }: StatusDeps,
-  node: string,
-  report: PodStatusReport,
-  opts: AbortOptions,
-): Promise<void> {
+export async function storePodStatus(deps: StatusDeps, node: string, report: PodStatusReport, opts: AbortOptions): Promise<void> {
+  try {
+    await store(deps, node, report, opts)
+  } catch (err) {
+    // A node may see and write only pods that are bound to it: one that is gone is forbidden, too.
+    if (!isForbidden(err)) throw err
+  }
+}
+
+async function store({ client, cached }: StatusDeps, node: string, report: PodStatusReport, opts: AbortOptions): Promise<void> {
   const told = parseStatus(report.statusJson)
   const ref = { namespace: report.namespace, name: report.name }
   const isOurs = (pod: Pod | undefined): pod is Pod => pod?.metadata.uid === report.uid && pod.spec.nodeName === node

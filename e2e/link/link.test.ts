@@ -176,3 +176,20 @@ test('every node gets the table of services, also when it changes', async () => 
     expect(desired.services?.services).toMatchObject([{ key: 'default/web', clusterIp: stored.spec.clusterIP }]),
   )
 })
+
+test('a status of a pod that is gone, or that is nonsense, is not sent for ever', async () => {
+  await using bed = await createBed()
+  const { client, signal } = bed.world
+  const { session } = await bed.agent('a')
+  await eventually(() => expect(session.isConnected).toBe(true))
+  const gone = await bed.pod('gone', 'a')
+  await client.delete(Pod, ref('gone'), { signal, gracePeriodSeconds: 0 })
+  const other = await bed.pod('other', 'b')
+  const odd = await bed.pod('odd', 'a')
+  session.status(gone, { phase: 'Running' }, true)
+  session.status(other, { phase: 'Running' }, true)
+  session.status(odd, JSON.parse('{"phase":"Flying"}'), false)
+  await eventually(() => expect(session.unreceived).toBe(0))
+  expect((await client.get(Pod, ref('other'), { signal })).status?.phase).toBe('Pending')
+  expect((await client.get(Pod, ref('odd'), { signal })).status?.phase).toBe('Pending')
+})
