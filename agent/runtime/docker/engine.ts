@@ -1,5 +1,6 @@
 import { Agent } from 'node:http'
 import { Readable } from 'node:stream'
+import { inspect } from 'node:util'
 import Docker from 'dockerode'
 import { assert } from '../../../lib/assert.ts'
 import { withDeadline } from '../../../lib/async.ts'
@@ -26,7 +27,7 @@ export class Engine {
 
   constructor({ socketPath, clock }: EngineOptions) {
     // No kept-alive connections: those that an engine closed while it restarted would fail the next calls.
-    const options = { socketPath, agent: new Agent({ keepAlive: false }) }
+    const options = { socketPath, agent: new TerseAgent({ keepAlive: false }) }
     this.docker = new Docker(options)
     this.#clock = clock
   }
@@ -68,6 +69,16 @@ export class Engine {
     options.signal.addEventListener('abort', stop, { once: true })
     stream.once('close', () => options.signal.removeEventListener('abort', stop))
     return stream
+  }
+}
+
+/**
+ * The client library renders the options of every request for a debug log that nobody reads. An agent with its sockets
+ * takes 14 ms of that; this one says its name.
+ */
+class TerseAgent extends Agent {
+  [inspect.custom](): string {
+    return 'Agent'
   }
 }
 
