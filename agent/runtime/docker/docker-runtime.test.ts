@@ -194,6 +194,16 @@ test('an inspect with missing, odd and unknown fields is read as far as it goes'
   })
 })
 
+test('a run so short that the engine says it ended before it began has no negative length', () => {
+  const labels = { 'io.skiff.pod-uid': 'u', 'io.skiff.role': 'app', 'io.skiff.container': 'c', 'io.skiff.attempt': '0' }
+  const times = { StartedAt: '2026-01-01T00:00:00.002999999Z', FinishedAt: '2026-01-01T00:00:00.001Z' }
+  const state = containerState(
+    { Id: 'c', Config: { Labels: labels }, State: { Status: 'exited', ExitCode: 0, ...times } },
+    () => false,
+  )
+  expect(state?.finishedMs).toBe(state?.startedMs)
+})
+
 test('a host’s rights are those of its bounding set', () => {
   expect(rightsOf('CapBnd:\t000001ffffffffff\n').missingCapabilities).toEqual([])
   expect(rightsOf('CapBnd:\t000001fffeffffff\n').missingCapabilities).toEqual(['SYS_RESOURCE'])

@@ -13,6 +13,7 @@ export function containerState(inspect: unknown, wasOutOfMemory: (id: string) =>
   const status = statusOf(text(inspect, 'State', 'Status'))
   const error = text(inspect, 'State', 'Error')
   const pid = number(inspect, 'State', 'Pid')
+  const startedMs = timeOf(text(inspect, 'State', 'StartedAt'))
   const hasEnded = status === 'exited' || (status === 'created' && error !== '')
   return {
     id,
@@ -21,8 +22,8 @@ export function containerState(inspect: unknown, wasOutOfMemory: (id: string) =>
     image: text(inspect, 'Config', 'Image'),
     imageId: text(inspect, 'Image'),
     createdMs: parseTime(text(inspect, 'Created')) ?? 0,
-    startedMs: timeOf(text(inspect, 'State', 'StartedAt')),
-    finishedMs: status === 'running' ? undefined : timeOf(text(inspect, 'State', 'FinishedAt')),
+    startedMs,
+    finishedMs: status === 'running' ? undefined : notBefore(startedMs, timeOf(text(inspect, 'State', 'FinishedAt'))),
     exitCode: hasEnded ? (number(inspect, 'State', 'ExitCode') ?? -1) : undefined,
     oomKilled: isTrue(inspect, 'State', 'OOMKilled') || wasOutOfMemory(id),
     error: error === '' ? undefined : runcWords(error),
@@ -41,4 +42,9 @@ function statusOf(status: string): ContainerState['status'] {
 function timeOf(value: string): number | undefined {
   const ms = parseTime(value)
   return ms === undefined || ms <= 0 ? undefined : ms
+}
+
+/** The engine notes a start after the fact, so that a short run can end before it began. */
+function notBefore(startedMs: number | undefined, finishedMs: number | undefined): number | undefined {
+  return startedMs === undefined || finishedMs === undefined ? finishedMs : Math.max(startedMs, finishedMs)
 }
