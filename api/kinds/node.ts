@@ -104,7 +104,7 @@ const orUnknown = (text: string | undefined): string => (text === undefined || t
 /** podCIDR is the first of podCIDRs, whichever of them was given. */
 function samePodRange({ podCIDR = '', podCIDRs = [] }: NodeSpec): Partial<NodeSpec> {
   const first = podCIDR === '' ? podCIDRs[0] : podCIDR
-  return first === undefined ? {} : { podCIDR: first, podCIDRs: podCIDRs.length === 0 ? [first] : podCIDRs }
+  return first === undefined || first === '' ? {} : { podCIDR: first, podCIDRs: podCIDRs.length === 0 ? [first] : podCIDRs }
 }
 
 function* checkNodeSpec(field: string, { podCIDR, podCIDRs = [], taints = [] }: NodeSpec): Wrong {
