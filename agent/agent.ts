@@ -64,9 +64,10 @@ export async function runAgent(options: Options, deps: AgentDeps, signal: AbortS
   const desired = await openDesiredStore({ folder: join(options.dataDir, 'desired'), clock, log })
   const network = new NodeNetwork({ bridge: options.bridge, run, log })
   const hostPorts = new HostPorts()
-  const proxy = createServiceProxy({ network, hostPorts, nodeName: options.nodeName, run, clock, log })
   const sandboxes = createSandboxes({ runtime, network, hostPorts, nodeIp: facts.ip, run, clock, log })
-  const follower = new NetworkFollower({ desired, network, proxy, adopt: (opts) => sandboxes.adopt(opts), clock, log })
+  const adopt = (opts: { readonly signal: AbortSignal }): Promise<void> => sandboxes.adopt(opts)
+  const proxy = createServiceProxy({ network, hostPorts, nodeName: options.nodeName, run, clock, log, adopt })
+  const follower = new NetworkFollower({ desired, network, proxy, adopt, clock, log })
   const volumes = createVolumes({ root: join(options.dataDir, 'pods'), node: facts, clock, random, log })
   const probes = createProbes({ runtime, clock, random, log })
   let report: (status: NodeStatus) => void = () => undefined

@@ -40,6 +40,7 @@ export class NodeNetwork {
   readonly #log: Log
   #config: NetworkConfig | undefined
   #ready: ReadyNetwork | undefined
+  #lastTurn: Promise<unknown> = Promise.resolve()
 
   constructor({ bridge, run, log }: NodeNetworkOptions) {
     if (!/^[a-z][a-z0-9-]{0,14}$/.test(bridge))
@@ -67,11 +68,23 @@ export class NodeNetwork {
 
   /** The network, set up if it is not yet. Throws Unavailable while the node's range is not known. */
   async ready(opts: AbortOptions): Promise<ReadyNetwork> {
-    return this.#ready ?? (await this.setUp(opts))
+    return this.#ready ?? (await this.#inTurn(async () => this.#ready ?? (await this.#setUp(opts))))
   }
 
   /** Sets up what is missing; what is there stays. */
-  async setUp(opts: AbortOptions): Promise<ReadyNetwork> {
+  setUp(opts: AbortOptions): Promise<ReadyNetwork> {
+    return this.#inTurn(() => this.#setUp(opts))
+  }
+
+  /** Two at once would both find the bridge missing. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.#lastTurn.then(work)
+    this.#lastTurn = mine.catch(() => undefined) // Its caller hears of it.
+    return mine
+  }
+
+  async #setUp(opts: AbortOptions): Promise<ReadyNetwork> {
+    opts.signal.throwIfAborted()
     const config = this.#config
     if (config === undefined) throw new RuntimeError('Unavailable', 'the address range of this node’s pods is not known yet')
     const pods = parseCidr(config.podCidr)

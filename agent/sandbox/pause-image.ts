@@ -4,10 +4,8 @@ import { tar } from '../images/tar.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { pauseElf } from './pause-elf.ts'
 
-export const pauseRepository = 'skiff/pause'
-
 export interface PauseImage {
-  /** Repository and the hash of its content. */
+  /** `skiff/pause:` and the hash of its content. */
   readonly tag: string
   readonly tar: Uint8Array
   readonly entrypoint: readonly string[]
@@ -16,7 +14,7 @@ export interface PauseImage {
 export function pauseImage(architecture: string): PauseImage {
   const archive = tar([{ type: 'file', path: 'pause', data: pauseElf(architecture), mode: 0o555 }])
   const hash = createHash('sha256').update(archive).digest('hex').slice(0, 12)
-  return { tag: `${pauseRepository}:${hash}`, tar: archive, entrypoint: ['/pause'] }
+  return { tag: `skiff/pause:${hash}`, tar: archive, entrypoint: ['/pause'] }
 }
 
 /** Makes the image on the node unless it is there, and gives its tag. No registry is asked. */

@@ -76,6 +76,27 @@ test('agents that start anew between any two steps never give an address twice',
   await expect(newSandboxes().ensure(pod('f'), [], opts)).rejects.toThrow('no address left for pods on this node: all are in use')
 })
 
+test('pods that start at once right after the agent have different addresses', async () => {
+  const { engine, newSandboxes } = setUp()
+  await newSandboxes()
+    .ensure(pod('old'), [], opts)
+    .catch(() => undefined)
+  // Each list takes longer than the one before, so that its answer is older than what was made meanwhile.
+  const list = engine.list.bind(engine)
+  let turns = 0
+  engine.list = async (options) => {
+    const states = await list(options)
+    turns += 50
+    for (let turn = turns; turn > 0; turn--) await Promise.resolve()
+    return states
+  }
+  const sandboxes = newSandboxes()
+  await Promise.all(['a', 'b', 'c', 'd'].map((uid) => sandboxes.ensure(pod(uid), [], opts).catch(() => undefined)))
+  const all = await addressesOf(engine)
+  expect(all).toHaveLength(5)
+  expect(new Set(all).size).toBe(5)
+})
+
 test('a removed sandbox gives its address back, after a rest', async () => {
   const { engine, newSandboxes, clock } = setUp({ cidr: '10.85.3.0/30' })
   const sandboxes = newSandboxes()

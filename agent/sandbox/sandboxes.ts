@@ -5,6 +5,7 @@ import type { Log } from '../../lib/log.ts'
 import type { Sandbox, Sandboxes } from '../contracts.ts'
 import type { RunCommand } from '../host/command.ts'
 import { AddressPool } from '../network/address-pool.ts'
+import type { Cidr } from '../network/cidr.ts'
 import { assertPortsFree, decodePorts, type HostPorts } from '../network/host-ports.ts'
 import type { NodeNetwork, ReadyNetwork } from '../network/node-network.ts'
 import { type ContainerState, type Runtime, RuntimeError } from '../runtime/runtime.ts'
@@ -30,6 +31,7 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes & { adopt(
 class DockerSandboxes implements Sandboxes {
   readonly #options: SandboxesOptions
   readonly #wiring: Wiring
+  #adoption: { readonly range: string; readonly pool: Promise<AddressPool> } | undefined
   #pool: AddressPool | undefined
   #image: string | undefined
 
@@ -40,7 +42,7 @@ class DockerSandboxes implements Sandboxes {
 
   async ensure(pod: Pod, seen: readonly ContainerState[], opts: AbortOptions): Promise<Sandbox> {
     const network = pod.spec.hostNetwork === true ? undefined : await this.#options.network.ready(opts)
-    if (network !== undefined) await this.#adoptFor(network, opts)
+    if (network !== undefined) await this.#adoptFor(network)
     const [newest, ...older] = newestFirst(seen, podUidOf(pod))
     if (newest?.status === 'running') return await this.#connect(pod, newest, network, opts)
     const isUnstarted = newest?.status === 'created' && newest.error === undefined
@@ -59,14 +61,28 @@ class DockerSandboxes implements Sandboxes {
 
   /** Takes note of the addresses and ports of the sandboxes that are there. */
   async adopt(opts: AbortOptions): Promise<void> {
-    await this.#adoptFor(await this.#options.network.ready(opts), opts)
+    await this.#adoptFor(await this.#options.network.ready(opts))
   }
 
-  async #adoptFor(network: ReadyNetwork, opts: AbortOptions): Promise<AddressPool> {
-    const known = this.#pool
-    if (known !== undefined && known.cidr.first === network.pods.first && known.cidr.last === network.pods.last) return known
-    const states = await this.#options.runtime.list(opts)
-    const pool = new AddressPool({ cidr: network.pods, clock: this.#options.clock })
+  /** The addresses of the node's range. Built once for all who ask at the same time, or two pods would get the same one. */
+  async #adoptFor({ pods }: ReadyNetwork): Promise<AddressPool> {
+    const range = `${pods.first}-${pods.last}`
+    const known = this.#adoption
+    if (known?.range === range) return await known.pool
+    const adoption = { range, pool: this.#buildPool(pods) }
+    this.#adoption = adoption
+    try {
+      return await adoption.pool
+    } catch (err) {
+      if (this.#adoption === adoption) this.#adoption = undefined
+      throw err
+    }
+  }
+
+  async #buildPool(cidr: Cidr): Promise<AddressPool> {
+    // Not the caller's signal: the others who wait for this have not given up. The call has its own deadline.
+    const states = await this.#options.runtime.list({ signal: new AbortController().signal })
+    const pool = new AddressPool({ cidr, clock: this.#options.clock })
     for (const state of states) if (state.identity.role === 'sandbox') this.#claim(pool, state)
     this.#pool = pool
     return pool
@@ -91,7 +107,7 @@ class DockerSandboxes implements Sandboxes {
     const { runtime } = this.#options
     const ownPorts = hostPortsOf(pod)
     const owner = `${podUidOf(pod)}/${attempt}`
-    const pool = network === undefined ? undefined : await this.#adoptFor(network, opts)
+    const pool = network === undefined ? undefined : await this.#adoptFor(network)
     if (ownPorts.length > 0) await assertPortsFree(ownPorts)
     const ip = pool?.allocate(owner)
     let id: string | undefined
@@ -143,7 +159,7 @@ class DockerSandboxes implements Sandboxes {
     const ip = state.annotations[annotationKeys.ip]
     if (ip === undefined || state.pid === undefined)
       throw new RuntimeError('NotFound', `the sandbox of pod "${pod.metadata.name}" has no address`)
-    const pool = await this.#adoptFor(network, opts)
+    const pool = await this.#adoptFor(network)
     if (!pool.claim(ip, ownerOf(state))) {
       await this.#discard(state, opts)
       throw new RuntimeError('Conflict', `address ${ip} of the sandbox belongs to another pod; making a new one`)

@@ -18,7 +18,7 @@ import { runtimeError, startError, statusOf, wordsOf } from './errors.ts'
 import { containerEvents } from './events.ts'
 import { containerExec } from './exec.ts'
 import { fullRights, type HostRights } from './host-rights.ts'
-import { deleteImage, importTar, inspectImage, listImages, pullImage } from './images.ts'
+import { importTar, inspectImage, listImages, pullImage } from './images.ts'
 import { ownerLabel, podUidLabel } from './labels.ts'
 import { containerLogs } from './logs.ts'
 import { OutOfMemory } from './out-of-memory.ts'
@@ -49,17 +49,11 @@ const inspectsAtOnce = 8
 const nameRetryMs = 100
 const nameRetries = 50
 
-/** The runtime, and what only the removal of Skiff from a machine needs. */
-export interface PurgeableRuntime extends Runtime {
-  /** Gone is fine; one that a container uses stays. */
-  removeImage(ref: string, opts: AbortOptions): Promise<void>
-}
-
-export function createDockerRuntime(options: DockerRuntimeOptions): PurgeableRuntime {
+export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
   return new DockerRuntime(options)
 }
 
-class DockerRuntime implements PurgeableRuntime {
+class DockerRuntime implements Runtime {
   readonly #engine: Engine
   readonly #clock: Clock
   readonly #log: Log
@@ -260,10 +254,6 @@ class DockerRuntime implements PurgeableRuntime {
     opts: AbortOptions,
   ): Promise<void> {
     return importTar({ engine: this.#engine, clock: this.#clock }, { tag, tar, entrypoint }, opts)
-  }
-
-  removeImage(ref: string, opts: AbortOptions): Promise<void> {
-    return deleteImage(this.#engine, ref, opts)
   }
 
   logs(id: string, options: LogOptions, opts: AbortOptions): ReturnType<Runtime['logs']> {

@@ -92,18 +92,6 @@ export async function importTar(
   }
 }
 
-export async function deleteImage(engine: Engine, ref: string, { signal }: AbortOptions): Promise<void> {
-  const what = `remove image "${ref}"`
-  try {
-    await engine.raw({ what, ms: importMs, signal }, (docker, abortSignal) =>
-      docker.getImage(checkedRef(ref)).remove({ abortSignal }),
-    )
-  } catch (err) {
-    signal.throwIfAborted()
-    if (statusOf(err) !== 404 && statusOf(err) !== 409) throw runtimeError(what, err)
-  }
-}
-
 interface DrainOptions {
   readonly what: string
   readonly idleMs: number
