@@ -34,6 +34,7 @@ import { createCompactor } from './store/compactor.ts'
 import { encrypted } from './store/encryption.ts'
 import { type EtcdStore, etcdStore } from './store/etcd.ts'
 import type { EtcdTls } from './store/etcd-client.ts'
+import { createEtcdUpkeep } from './store/etcd-upkeep.ts'
 import { loadOrCreateKeyring } from './store/keyring.ts'
 import { electionPrefix, type Leadership } from './store/store.ts'
 
@@ -45,6 +46,7 @@ export interface ControlPlaneDeps {
 }
 
 const drainMs = 10_000
+const etcdQuotaBytes = 4 * 1024 ** 3
 /** Its UID is the cluster's, as tools of Kubernetes take it. */
 const uidNamespace = 'kube-system'
 const leaderTtlMs = 10_000
@@ -89,6 +91,7 @@ async function createEtcd(options: Options, pki: Pki, { clock, log, random }: Co
     dataFolder: options.dataDir,
     clientPort: options.etcdPort,
     peerPort: options.etcdPort + 1,
+    quotaBytes: etcdQuotaBytes,
     files: { authorityFile: etcdAuthorityFile, certFile: etcdServer.certFile, keyFile: etcdServer.keyFile },
     client: { ca: etcdAuthority.cert, cert: etcdClient.cert, key: etcdClient.key },
     clock,
@@ -167,8 +170,14 @@ function compose(options: Options, { pki, etcd, store }: Parts, deps: ControlPla
     [events, schedulerEvents, agentEvents],
     [...controllerServices(defs, common), createScheduler({ ...common, events: schedulerEvents }), whenKnown(gateway, informers)],
   ]
-  const compactor = etcd.process.length > 0 ? [createCompactor({ store, clock, log })] : []
-  return [[...etcd.process], [cache, ...compactor], [...informers.services], [apiServer], [leader.service(leading, store, deps)]]
+  const upkeep =
+    etcd.process.length > 0
+      ? [
+          createCompactor({ store, clock, log }),
+          createEtcdUpkeep({ store: etcd.store, quotaBytes: etcdQuotaBytes, clock, log, metrics }),
+        ]
+      : []
+  return [[...etcd.process], [cache, ...upkeep], [...informers.services], [apiServer], [leader.service(leading, store, deps)]]
 }
 
 /** No agent may be welcomed before the cluster has its UID: that of the namespace kube-system, which bootstrap makes. */

@@ -77,7 +77,9 @@ async function makeNamespace(netns: string): Promise<void> {
   await run('ip', ['netns', 'add', netns])
   const batch = [
     'link set lo up',
-    'link add eth0 type dummy',
+    // Some kernels have no dummy device; the other end of the pair leads nowhere.
+    'link add eth0 type veth peer name eth0-peer',
+    'link set eth0-peer up',
     `addr add ${address}/24 dev eth0`,
     'link set eth0 up',
     'route add default via 192.0.2.1 dev eth0',

@@ -148,7 +148,7 @@ class LostError extends Error {
 
 async function renew(client: EtcdClient, { id }: Lease, signal: AbortSignal): Promise<void> {
   const response = await client.call('renewing a lease', { signal }, async (options) => {
-    const stream = await client.streams.leaseClient.leaseKeepAlive(options)
+    const stream = await client.leases.leaseClient.leaseKeepAlive(options)
     try {
       return await new Promise<ILeaseKeepAliveResponse>((resolve, reject) => {
         stream.on('data', resolve)

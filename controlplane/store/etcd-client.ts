@@ -42,15 +42,21 @@ export type Attempt<T> = (options: CallOptions) => Promise<T>
 export class EtcdClient {
   readonly options: Required<Omit<EtcdOptions, 'tls'>>
   readonly calls: Etcd3
-  /** Watches have a client of their own, since etcd3 closes all channels of a client after any failed call. */
-  readonly streams: Etcd3
+  /** For renewals of leases: each ends with a cancelled stream, after which etcd3 closes all channels of its client. */
+  readonly leases: Etcd3
+  readonly #settings: IOptions
   readonly #closed = new AbortController()
 
   constructor({ tls, ...options }: EtcdOptions) {
     this.options = { callMs: 5_000, attemptMs: 2_500, progressMs: 1_000, ...options }
-    const settings = clientOptions(options.endpoints, tls)
-    this.calls = new Etcd3(settings)
-    this.streams = new Etcd3(settings)
+    this.#settings = clientOptions(options.endpoints, tls)
+    this.calls = new Etcd3(this.#settings)
+    this.leases = new Etcd3(this.#settings)
+  }
+
+  /** A client for one watch alone: whatever fails elsewhere must not close its channel. The caller closes it. */
+  forWatch(): Etcd3 {
+    return new Etcd3(this.#settings)
   }
 
   /** Aborts when the client is closed. */
@@ -62,7 +68,7 @@ export class EtcdClient {
   close(): void {
     this.#closed.abort(new Error('the etcd client was closed'))
     this.calls.close()
-    this.streams.close()
+    this.leases.close()
   }
 
   /**

@@ -44,7 +44,8 @@ async function* oneStream(
   { prefix, afterRevision, signal, trustsProgress }: WatchOptions & { trustsProgress: boolean },
 ): AsyncGenerator<StoreBatch, void, void> {
   signal.throwIfAborted()
-  const stream = await client.streams.watchClient.watch()
+  const own = client.forWatch()
+  const stream = await own.watchClient.watch()
   const stop = (): void => stream.cancel()
   signal.addEventListener('abort', stop, { once: true })
   const asker = trustsProgress ? askForProgress(client, () => stream.write({ progress_request: {} })) : undefined
@@ -66,6 +67,7 @@ async function* oneStream(
     asker?.[Symbol.dispose]()
     signal.removeEventListener('abort', stop)
     stream.cancel()
+    own.close()
   }
 }
 
