@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import type { ServiceTable } from '../../api/proto/agent.ts'
 import { FakeClock } from '../../lib/clock.ts'
 import { silentLog } from '../../lib/log.ts'
+import { createMetrics } from '../../lib/metrics.ts'
 import type { Command, RunCommand } from '../host/command.ts'
 import { HostPorts } from './host-ports.ts'
 import { NodeNetwork } from './node-network.ts'
@@ -22,10 +23,11 @@ function setUp(adopt?: () => Promise<void>) {
   const clock = new FakeClock()
   const network = new NodeNetwork({ bridge: 'skiff0', run, log: silentLog })
   const hostPorts = new HostPorts()
-  const options = { network, hostPorts, nodeName: 'n1', run, clock, log: silentLog }
+  const metrics = createMetrics('test_')
+  const options = { network, hostPorts, nodeName: 'n1', run, clock, log: silentLog, metrics }
   const proxy = createServiceProxy(adopt === undefined ? options : { ...options, adopt })
   const restores = () => commands.filter(({ program }) => program === 'iptables-restore').map(({ input = '' }) => input)
-  return { commands, state, clock, network, hostPorts, proxy, restores }
+  return { commands, state, clock, network, hostPorts, proxy, restores, metrics }
 }
 const ranges = { podCidr: '10.85.3.0/24', clusterCidr: '10.85.0.0/16', serviceCidr: '10.96.0.0/16' }
 
@@ -74,7 +76,7 @@ test('many changes within a second are written together, and only what differs',
 })
 
 test('after a failed write the next one starts from what is there', async () => {
-  const { proxy, network, state, commands, restores } = setUp()
+  const { proxy, network, state, commands, restores, metrics } = setUp()
   network.configure(ranges)
   proxy.update(table('10.85.3.2'))
   await proxy.sync(opts)
@@ -86,6 +88,10 @@ test('after a failed write the next one starts from what is there', async () => 
   await proxy.sync(opts)
   expect(commands.slice(before).map(({ program }) => program)).toContain('iptables-save')
   expect(restores().at(-1)).toContain(':SKIFF-POSTROUTING')
+  const { body } = await metrics.render()
+  expect(body).toContain('test_service_syncs_total{outcome="failed"} 1')
+  expect(body).toContain('test_service_syncs_total{outcome="ok"} 2')
+  expect(body).toContain('test_services 1')
 })
 
 test('while the services are not known their rules stay', async () => {

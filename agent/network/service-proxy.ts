@@ -2,6 +2,7 @@ import type { ServiceTable } from '../../api/proto/agent.ts'
 import { type AbortOptions, Bell, isAbort, sleep } from '../../lib/async.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
+import type { Metrics } from '../../lib/metrics.ts'
 import type { Service } from '../../lib/service.ts'
 import { mustRun, type RunCommand } from '../host/command.ts'
 import { parseCidr } from './cidr.ts'
@@ -18,6 +19,7 @@ export interface ServiceProxyOptions {
   readonly run: RunCommand
   readonly clock: Clock
   readonly log: Log
+  readonly metrics?: Metrics
   /** Fills `hostPorts` from what runs: waited for before the first write, which would else drop their rules. */
   readonly adopt?: (opts: AbortOptions) => Promise<void>
   /** The same program that the engine uses: rules of the legacy and of the nft one do not see each other. */
@@ -48,6 +50,9 @@ class PacketFilterProxy implements ServiceProxy {
   readonly name = 'service-proxy'
   readonly #options: ServiceProxyOptions
   readonly #iptables: string
+  readonly #syncs: ReturnType<Metrics['counter']> | undefined
+  readonly #seconds: ReturnType<Metrics['histogram']> | undefined
+  readonly #services: ReturnType<Metrics['gauge']> | undefined
   readonly #bell = new Bell()
   #table: ServiceTable | undefined
   /** What was written last; undefined when the filter may hold anything. */
@@ -59,6 +64,12 @@ class PacketFilterProxy implements ServiceProxy {
   constructor(options: ServiceProxyOptions) {
     this.#options = options
     this.#iptables = options.iptables ?? 'iptables'
+    const { metrics } = options
+    this.#syncs = metrics?.counter('service_syncs_total', 'Times that rules of services were written.', {
+      outcome: ['ok', 'failed'],
+    })
+    this.#seconds = metrics?.histogram('service_sync_seconds', 'Time that writing the rules of services took.')
+    this.#services = metrics?.gauge('services', 'Services that this node forwards.')
   }
 
   update(table: ServiceTable): void {
@@ -102,6 +113,20 @@ class PacketFilterProxy implements ServiceProxy {
   }
 
   async #sync(isResync: boolean, opts: AbortOptions): Promise<void> {
+    const { clock } = this.#options
+    const startedMs = clock.monotonicMs()
+    let outcome = 'failed'
+    try {
+      await this.#write(isResync, opts)
+      outcome = 'ok'
+    } finally {
+      this.#syncs?.inc({ outcome })
+      this.#seconds?.observe((clock.monotonicMs() - startedMs) / 1000)
+      this.#services?.set(this.#table?.services.length ?? 0)
+    }
+  }
+
+  async #write(isResync: boolean, opts: AbortOptions): Promise<void> {
     const { network } = this.#options
     // A resync also brings back a bridge that somebody deleted.
     const ready = isResync ? await network.setUp(opts) : await network.ready(opts)

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { FakeClock } from '../../../lib/clock.ts'
 import { silentLog } from '../../../lib/log.ts'
+import { createMetrics } from '../../../lib/metrics.ts'
 import { testSpec } from '../conformance.ts'
 import type { ContainerEvent, Runtime } from '../runtime.ts'
 import { createDockerRuntime } from './docker-runtime.ts'
@@ -100,6 +101,19 @@ test('a pull without a tag asks for latest, with the login it was given', async 
     password: 'p',
     serveraddress: 'registry.example:5000',
   })
+})
+
+test('calls are counted by their outcome', async () => {
+  const metrics = createMetrics('test_')
+  const counted = createDockerRuntime({ socketPath: join(folder, 'sock'), owner: 'test', clock, log: silentLog, metrics })
+  answer = (_, res) => json(res, [])
+  await counted.list(opts)
+  answer = (_, res) => json(res, { message: 'no' }, 500)
+  await expect(counted.list(opts)).rejects.toMatchObject({ code: 'Unavailable' })
+  answer = (_, res) => res.destroy()
+  await expect(counted.list(opts)).rejects.toMatchObject({ code: 'Unavailable' })
+  const { body } = await metrics.render()
+  for (const outcome of ['ok', 'refused', 'failed']) expect(body).toContain(`test_engine_calls_total{outcome="${outcome}"} 1`)
 })
 
 test('a container that goes between list and look is left out', async () => {

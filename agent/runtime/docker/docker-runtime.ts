@@ -2,6 +2,7 @@ import type { ExecInput, ExecOptions, ExecOutput, LogOptions } from '../../../ap
 import { type AbortOptions, forEachLimit, sleep } from '../../../lib/async.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import type { Log } from '../../../lib/log.ts'
+import type { Metrics } from '../../../lib/metrics.ts'
 import {
   type ContainerEvent,
   type ContainerSpec,
@@ -31,6 +32,7 @@ export interface DockerRuntimeOptions {
   readonly owner: string
   readonly clock: Clock
   readonly log: Log
+  readonly metrics?: Metrics
   readonly rights?: HostRights
   readonly cgroupParent?: string
   readonly logMaxBytes?: number

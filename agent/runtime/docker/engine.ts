@@ -5,12 +5,14 @@ import Docker from 'dockerode'
 import { assert } from '../../../lib/assert.ts'
 import { withDeadline } from '../../../lib/async.ts'
 import type { Clock } from '../../../lib/clock.ts'
-import { runtimeError } from './errors.ts'
+import type { Metrics } from '../../../lib/metrics.ts'
+import { runtimeError, statusOf } from './errors.ts'
 
 /** How to reach an engine. */
 export interface EngineOptions {
   readonly socketPath: string
   readonly clock: Clock
+  readonly metrics?: Metrics
 }
 
 interface CallOptions {
@@ -24,21 +26,31 @@ interface CallOptions {
 export class Engine {
   readonly docker: Docker
   readonly #clock: Clock
+  readonly #calls: ReturnType<Metrics['counter']> | undefined
+  readonly #seconds: ReturnType<Metrics['histogram']> | undefined
 
-  constructor({ socketPath, clock }: EngineOptions) {
+  constructor({ socketPath, clock, metrics }: EngineOptions) {
     // No kept-alive connections: those that an engine closed while it restarted would fail the next calls.
     const options = { socketPath, agent: new TerseAgent({ keepAlive: false }) }
     this.docker = new Docker(options)
     this.#clock = clock
+    this.#calls = metrics?.counter('engine_calls_total', 'Calls to the Docker Engine.', { outcome: ['ok', 'refused', 'failed'] })
+    this.#seconds = metrics?.histogram('engine_call_seconds', 'Time that calls to the Docker Engine took.')
   }
 
   /** Runs one call; the engine's refusal is thrown as it came, so that the caller can look at its status. */
   async raw<T>(options: CallOptions, call: (docker: Docker, signal: AbortSignal) => Promise<T>): Promise<T> {
+    const startedMs = this.#clock.monotonicMs()
+    let outcome = 'ok'
     try {
       return await withDeadline({ ...options, clock: this.#clock }, (signal) => call(this.docker, signal))
     } catch (err) {
+      outcome = statusOf(err) === undefined ? 'failed' : 'refused'
       options.signal.throwIfAborted()
       throw err
+    } finally {
+      this.#calls?.inc({ outcome })
+      this.#seconds?.observe((this.#clock.monotonicMs() - startedMs) / 1000)
     }
   }
 
