@@ -21,7 +21,7 @@ try {
   if (command === 'run' || command === 'purge') {
     const given = readOptions('SKIFF_AGENT', options, { argv, env: process.env })
     const log = jsonLog(command === 'purge' ? 'warn' : (given.logLevel as LogLevel))
-    const deps = { clock: systemClock, random: systemRandom, log, metrics: createMetrics('skiff_agent_', { process: true }) }
+    const deps = { clock: systemClock, random: systemRandom, log, metrics: createMetrics('skiff_', { process: true }) }
     const signal = rootSignal(log)
     if (command === 'purge') await purgeAgent(given, deps, (line) => void process.stdout.write(`${line}\n`), signal)
     else {

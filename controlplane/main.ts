@@ -9,6 +9,7 @@ import { privateFolder, writeWhole } from '../lib/private-files.ts'
 import { rootSignal } from '../lib/process.ts'
 import { systemRandom } from '../lib/random.ts'
 import { runControlPlane } from './controlplane.ts'
+import { findRunning, forgetRunning, stopRunning } from './etcd-process/running.ts'
 import { issueOptions, options } from './options.ts'
 import { loadOrCreatePki } from './pki/pki.ts'
 
@@ -16,6 +17,7 @@ const prefix = 'SKIFF_CONTROLPLANE'
 const help = `Skiff's control plane.
 
 controlplane run [flags]               runs it until SIGTERM
+controlplane stop-etcd [flags]         ends an etcd whose control plane died
 controlplane issue-node-cert [flags]   writes the certificate with which a node's agent joins
 
 run:
@@ -58,10 +60,20 @@ async function issueNodeCert(argv: readonly string[]): Promise<void> {
   await writeWhole(join(out, 'node.crt'), cert, 0o644)
 }
 
+/** A control plane that was killed leaves its etcd running, for the next one to adopt. */
+async function stopEtcd(argv: readonly string[]): Promise<void> {
+  const { dataDir } = readOptions(prefix, { dataDir: options.dataDir }, { argv, env: process.env })
+  const pid = await findRunning(dataDir)
+  if (pid === undefined) return
+  await stopRunning(pid, { dataFolder: dataDir, clock: systemClock, graceMs: 10_000, signal: rootSignal(jsonLog('warn')) })
+  await forgetRunning(dataDir, pid)
+}
+
 const [command = 'help', ...argv] = process.argv.slice(2)
 try {
   if (command === 'run') await run(argv)
   else if (command === 'issue-node-cert') await issueNodeCert(argv)
+  else if (command === 'stop-etcd') await stopEtcd(argv)
   else {
     process.stdout.write(help)
     process.exitCode = command === 'help' || command === '--help' ? 0 : 2

@@ -1,4 +1,4 @@
-import { lstat, readlink, rm } from 'node:fs/promises'
+import { lstat, readlink, rm, rmdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { type Context, defineCommand } from '../command.ts'
 import { toggle } from '../flags.ts'
@@ -25,6 +25,8 @@ export const down = defineCommand({
       const wasRunning = await stop(at, name, limits)
       context.out.line(wasRunning ? `✓ ${what} stopped` : `✓ ${what} not running`)
     }
+    const { command, args } = programOf('controlplane')
+    await runOnce(command, [...args, 'stop-etcd', '--data-dir', at.dataDir], context.env, context)
     if (!flags.purge) {
       if (settings !== undefined) context.out.line('Containers go on running; "ctl up" takes them over again.')
       return 0
@@ -37,11 +39,12 @@ export const down = defineCommand({
 async function purge(at: Installation, settings: Settings, { env, out, signal }: Context): Promise<void> {
   const { command, args } = programOf('agent')
   out.write(await runOnce(command, [...args, 'purge', ...agentOptions(at, settings)], env, { signal }))
-  for (const part of ['agent', 'etcd', 'pki', 'log', 'run', 'settings.json', 'encryption.json'])
+  for (const part of ['agent', 'etcd', 'etcd.log', 'etcd.log.1', 'pki', 'log', 'run', 'settings.json'])
     await rm(`${at.dataDir}/${part}`, { recursive: true, force: true })
   await rm(at.kubeconfig, { force: true })
   // Only when nothing else is in there: the folder is the user's.
-  await rm(dirname(at.kubeconfig), { recursive: false, force: true }).catch(() => undefined)
+  await rmdir(dirname(at.kubeconfig)).catch(() => undefined)
+  await rmdir(at.dataDir).catch(() => undefined)
   if (
     (await lstat(ctlOnPath).catch(() => undefined))?.isSymbolicLink() === true &&
     (await readlink(ctlOnPath)).endsWith('/bin/ctl')
