@@ -47,6 +47,11 @@ test('a version lists its resources and their parts', () => {
   ])
 })
 
+test('resources stand in the order of their names', () => {
+  const { resources } = apiResourceList(kinds, 'apps', 'v1') as { resources: { name: string }[] }
+  expect(resources.map(({ name }) => name).filter((name) => !name.includes('/'))).toEqual(['deployments', 'replicasets'])
+})
+
 interface Aggregated {
   readonly items: readonly {
     readonly metadata: { readonly name?: string }

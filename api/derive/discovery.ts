@@ -154,5 +154,6 @@ const namesOfGroups = (kinds: readonly KindDef[]): readonly string[] =>
 const versionsOf = (kinds: readonly KindDef[], group: string): readonly string[] =>
   distinct(kinds.filter((kind) => kind.group === group).map(({ version }) => version))
 
+/** By name, as Kubernetes lists them: `kubectl get all` prints in this order. */
 const membersOf = (kinds: readonly KindDef[], group: string, version: string): readonly KindDef[] =>
-  kinds.filter((kind) => kind.group === group && kind.version === version)
+  kinds.filter((kind) => kind.group === group && kind.version === version).toSorted((a, b) => (a.plural < b.plural ? -1 : 1))

@@ -152,6 +152,10 @@ test('a namespace gets its account, and goes only when everything in it is gone'
   await eventually(() => expect(cache.list(Pod, 'x')).toHaveLength(3))
   await world.playAgents(['n1'])
   await client.delete(Namespace, { name: 'x' }, { signal })
+  await world.pass(1_500)
+  // Whoever deletes the namespace and its objects in one go still finds them.
+  expect(cache.get(Deployment, 'x/web')?.metadata.deletionTimestamp).toBeUndefined()
+  expect(cache.get(Deployment, 'x/web')).toBeDefined()
   await eventually(() => {
     const namespace = cache.get(Namespace, 'x')
     expect(namespace?.status?.phase).toBe('Terminating')

@@ -13,6 +13,11 @@ import { type Remaining, terminatingConditions, toDelete } from './plan.ts'
 
 const finalizer = 'kubernetes'
 const writesAtOnce = 16
+/**
+ * What is deleted in one go with its namespace, as by `kubectl delete -f`, is asked for by name right after it, and must
+ * still be found; other control planes learn meanwhile that nothing may be made in it. Kubernetes waits 5 s.
+ */
+const settleMs = 2_000
 /** Losing an event only delays. */
 const lookAgainMs = 15_000
 
@@ -21,6 +26,15 @@ export function namespaceController({ informers, clock }: BuildDeps): Controller
   const namespaces = informers.for(Namespace)
   const rooms = kinds.filter((kind) => kind.scope === 'Namespaced')
   const contents = rooms.map((kind) => informers.for(kind))
+
+  /** When a deletion was first seen. Forgetting it, as a restart does, only makes the wait start anew. */
+  const seen = new Map<string, { readonly uid: string | undefined; readonly atMs: number }>()
+  const settlingMs = (key: string, { metadata: { uid } }: NamespaceObject): number => {
+    const known = seen.get(key)
+    const since = known?.uid === uid && known !== undefined ? known : { uid, atMs: clock.monotonicMs() }
+    seen.set(key, since)
+    return since.atMs + settleMs - clock.monotonicMs()
+  }
 
   const isTerminating = (name: string): boolean => namespaces.get(name)?.metadata.deletionTimestamp !== undefined
   const roomOf = ({ metadata: { namespace = '' } }: ApiObject) => (isTerminating(namespace) ? [namespace] : [])
@@ -34,7 +48,12 @@ export function namespaceController({ informers, clock }: BuildDeps): Controller
     async reconcile(key, context) {
       const namespace = namespaces.get(key)
       const finalizers = namespace?.spec?.finalizers ?? []
-      if (namespace?.metadata.deletionTimestamp === undefined || !finalizers.includes(finalizer)) return undefined
+      if (namespace?.metadata.deletionTimestamp === undefined || !finalizers.includes(finalizer)) {
+        seen.delete(key)
+        return undefined
+      }
+      const afterMs = settlingMs(key, namespace)
+      if (afterMs > 0) return { afterMs }
       const remaining = contents.map((informer) => ({ plural: informer.kind.plural, objects: informer.list(key) }))
       const failure = await deleteAll(toDelete(remaining), context)
       const isEmpty = remaining.every(({ objects }) => objects.length === 0) && (await isEmptyLive(key, rooms, context))
