@@ -27,15 +27,6 @@ export const int = (s: Settings<number>): OptionDef<number> =>
     },
     s,
   )
-export const flag = (s: Settings<boolean>): OptionDef<boolean> =>
-  option(
-    'flag',
-    (value) => {
-      if (value !== 'true' && value !== 'false') throw new OptionError(`"${value}" is neither true nor false`)
-      return value === 'true'
-    },
-    s,
-  )
 /** Milliseconds, written as in `500ms`, `40s`, `5m` or `1h30m`. */
 export const duration = (s: Settings<number>): OptionDef<number> => option('duration', parseDuration, s)
 
@@ -85,7 +76,6 @@ function readFlags(defs: OptionDefs, argv: readonly string[]): Map<string, strin
     const name = byFlag.get(flagName)
     if (name === undefined) throw new OptionError(`unknown flag "${flagName}"`)
     if (inline !== undefined) flags.set(name, inline)
-    else if (defs[name]?.type === 'flag' && !['true', 'false'].includes(argv[i + 1] ?? '')) flags.set(name, 'true')
     else {
       i++
       const value = argv[i]

@@ -18,7 +18,6 @@ const nodeAddressSchema = message(`${core}.NodeAddress`, 'An address of a node.'
   type: req(str(), 'Hostname, InternalIP, ExternalIP, InternalDNS or ExternalDNS.', { tag: 1 }),
   address: req(str(), 'The address.', { tag: 2 }),
 })
-export type NodeAddress = DeepReadonly<Static<typeof nodeAddressSchema>>
 
 const text = (doc: string, tag: number) => req(str(), doc, { tag, default: '' })
 const nodeSystemInfoSchema = message(`${core}.NodeSystemInfo`, 'The machine and its software.', {
@@ -34,7 +33,6 @@ const nodeSystemInfoSchema = message(`${core}.NodeSystemInfo`, 'The machine and 
   architecture: text('As in amd64.', 10),
   swap: opt(anyObject(), 'Swap space.', { tag: 11, skiff: 'ignored' }),
 })
-export type NodeSystemInfo = DeepReadonly<Static<typeof nodeSystemInfoSchema>>
 
 const containerImageSchema = message(`${core}.ContainerImage`, 'An image on a node.', {
   names: opt(atomicList(str()), 'Names that the image is known by.', { tag: 1 }),

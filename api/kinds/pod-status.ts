@@ -101,4 +101,3 @@ export const podStatusSchema = message(`${core}.PodStatus`, 'What is known about
   resources: opt(anyObject(), 'Never set.', { tag: 20, skiff: 'ignored' }),
 })
 export type PodStatus = DeepReadonly<Static<typeof podStatusSchema>>
-export type PodPhase = NonNullable<PodStatus['phase']>

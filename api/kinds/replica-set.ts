@@ -25,7 +25,6 @@ const replicaSetSpecSchema = message(`${apps}.ReplicaSetSpec`, 'How many pods of
   selector: req(labelSelectorSchema, 'Labels of the pods; must match those of the template.', { tag: 2 }),
   template: req(podTemplateSpecSchema, 'What the pods are to be.', { tag: 3 }),
 })
-export type ReplicaSetSpec = DeepReadonly<Static<typeof replicaSetSpecSchema>>
 
 const replicaSetStatusSchema = message(`${apps}.ReplicaSetStatus`, 'What is known about a ReplicaSet.', {
   replicas: req(int32(), 'Pods there are.', { tag: 1, default: 0 }),

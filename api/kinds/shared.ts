@@ -19,14 +19,12 @@ export const labelSelectorSchema = message(
   },
 )
 export type LabelSelector = DeepReadonly<Static<typeof labelSelectorSchema>>
-export type LabelSelectorRequirement = DeepReadonly<Static<typeof labelSelectorRequirementSchema>>
 
 export const localObjectReferenceSchema = message(
   `${core}.LocalObjectReference`,
   'Names an object of a known kind in the same namespace.',
   { name: opt(str(), 'Name of the object.', { tag: 1 }) },
 )
-export type LocalObjectReference = DeepReadonly<Static<typeof localObjectReferenceSchema>>
 
 export const objectReferenceSchema = message(`${core}.ObjectReference`, 'Names an object or a part of one.', {
   apiVersion: opt(str(), 'Group and version of the object.', { tag: 5 }),

@@ -56,27 +56,10 @@ export interface ApiList<T extends ApiObject = ApiObject> {
   readonly items: readonly T[]
 }
 
-export interface Condition {
-  readonly type: string
-  readonly status: 'True' | 'False' | 'Unknown'
-  readonly reason?: string
-  readonly message?: string
-  readonly lastTransitionTime?: string
-  readonly lastUpdateTime?: string
-  readonly lastProbeTime?: string | null
-  readonly lastHeartbeatTime?: string
-  readonly observedGeneration?: number
-}
-
 /** `namespace/name`, or `name` for what has no namespace: the key of caches and work queues. */
 export function keyOf(object: { readonly metadata: ObjectMeta }): string {
   const { namespace, name = '' } = object.metadata
   return namespace === undefined || namespace === '' ? name : `${namespace}/${name}`
-}
-
-export function splitKey(key: string): { namespace: string | undefined; name: string } {
-  const at = key.indexOf('/')
-  return at < 0 ? { namespace: undefined, name: key } : { namespace: key.slice(0, at), name: key.slice(at + 1) }
 }
 
 /** The managing controller's reference, if any. */

@@ -24,7 +24,6 @@ export type NodeSelectorTerm = DeepReadonly<Static<typeof nodeSelectorTermSchema
 const nodeSelectorSchema = message(`${core}.NodeSelector`, 'Terms of which one must match.', {
   nodeSelectorTerms: req(atomicList(nodeSelectorTermSchema), 'The terms.', { tag: 1 }),
 })
-export type NodeSelector = DeepReadonly<Static<typeof nodeSelectorSchema>>
 
 const weight = req(int32(), 'Weight, 1 to 100.', { tag: 1 })
 
@@ -62,7 +61,6 @@ const weightedPodAffinityTermSchema = message(`${core}.WeightedPodAffinityTerm`,
   weight,
   podAffinityTerm: req(podAffinityTermSchema, 'The pods.', { tag: 2 }),
 })
-export type WeightedPodAffinityTerm = DeepReadonly<Static<typeof weightedPodAffinityTermSchema>>
 
 const podTerms = {
   requiredDuringSchedulingIgnoredDuringExecution: opt(atomicList(podAffinityTermSchema), 'All must hold when placed.', {

@@ -26,7 +26,6 @@ const tcpSocketActionSchema = message(`${core}.TCPSocketAction`, 'Opens a TCP co
   port: req(intOrString(), 'Port number, or the name of a port of the container.', { tag: 1 }),
   host: opt(str(), 'Host to connect to; the IP of the pod when left out.', { tag: 2 }),
 })
-export type TCPSocketAction = DeepReadonly<Static<typeof tcpSocketActionSchema>>
 
 const sleepActionSchema = message(`${core}.SleepAction`, 'Waits.', {
   seconds: req(int64(), 'How long to wait, in seconds.', { tag: 1 }),
