@@ -8,23 +8,6 @@ import { staticBusybox } from './apt.ts'
 import { run, type Say, tryRun } from './steps.ts'
 
 export const helloImage = 'skiff/hello:1'
-const applets = [
-  'sh',
-  'httpd',
-  'hostname',
-  'cat',
-  'ls',
-  'ps',
-  'sleep',
-  'wget',
-  'nslookup',
-  'env',
-  'id',
-  'date',
-  'tail',
-  'kill',
-  'ip',
-]
 
 /** busybox httpd runs cgi-bin/index.cgi for a folder without index.html. */
 const page = `#!/bin/sh
@@ -48,7 +31,7 @@ export async function makeHelloImage(say: Say): Promise<void> {
   say(`made ${helloImage}`)
 }
 
-/** Imports an image of busybox plus the given executable files. */
+/** Imports an image of busybox, under all its names, plus the given executable files. */
 export async function makeImage(
   name: string,
   command: readonly string[],
@@ -60,6 +43,7 @@ export async function makeImage(
   try {
     for (const folder of ['bin', 'etc', 'tmp', 'proc', 'sys', 'dev']) mkdirSync(join(tree, folder))
     copyFileSync(busybox, join(tree, 'bin/busybox'))
+    const applets = (await run(busybox, ['--list'])).split('\n').filter((name) => name !== '' && name !== 'busybox')
     for (const applet of applets) symlinkSync('busybox', join(tree, 'bin', applet))
     writeFileSync(join(tree, 'etc/passwd'), 'root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n')
     writeFileSync(join(tree, 'etc/group'), 'root:x:0:\nnogroup:x:65534:\n')

@@ -1,7 +1,7 @@
-import process from 'node:process'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { prepareImage, shellPod } from './example-image.ts'
 import { createMachine, eventually, type Machine, ok } from './machine.ts'
+import { podTools } from './pod-tools.ts'
 
 let m: Machine
 beforeAll(async () => {
@@ -13,26 +13,7 @@ afterAll(async () => {
   await m[Symbol.asyncDispose]()
 })
 
-const ctl = async (...args: readonly string[]) => ok(await m.ctl(...args))
-const applyText = (text: string, ...args: readonly string[]) =>
-  m.run(process.execPath, [new URL('../dist/programs/ctl.mjs', import.meta.url).pathname, 'apply', '-f', '-', ...args], {
-    input: text,
-  })
-const apply = async (text: string, ...args: readonly string[]) => ok(await applyText(text, ...args))
-const path = (pod: string, jsonPath: string) => ctl('get', 'pod', pod, '-o', `jsonpath={${jsonPath}}`)
-const statusOf = (pod: string) => ctl('get', 'pod', pod, '--no-headers')
-
-async function until(pod: string, jsonPath: string, expected: RegExp, limitMs = 60_000): Promise<string> {
-  return await eventually(
-    `${pod} ${jsonPath} is ${expected}`,
-    async (tell) => {
-      const value = await path(pod, jsonPath)
-      tell(`${value}\n${await statusOf(pod)}`)
-      return expected.test(value) ? value : undefined
-    },
-    limitMs,
-  )
-}
+const { ctl, apply, tryApply, path, statusOf, until } = podTools(() => m)
 
 test('a pod gets its address, its name and its environment', async () => {
   await apply('apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {color: blue, file.txt: "first"}\n')
@@ -122,7 +103,7 @@ test('restartPolicy Never: success is Succeeded, failure is Failed', async () =>
   await apply(shellPod('good', 'exit 0', { spec: { restartPolicy: 'Never' } }))
   expect(await path('good', '.status.phase')).toBe('Succeeded')
   expect(await statusOf('good')).toContain('Completed')
-  const failed = await applyText(shellPod('bad', 'exit 9', { spec: { restartPolicy: 'Never' } }))
+  const failed = await tryApply(shellPod('bad', 'exit 9', { spec: { restartPolicy: 'Never' } }))
   expect(failed.code).toBe(1)
   expect(failed.stderr).toContain('exited with code 9')
   expect(await path('bad', '.status.phase')).toBe('Failed')

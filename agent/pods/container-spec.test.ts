@@ -95,6 +95,15 @@ test('hostNetwork joins no sandbox network', () => {
   expect(specOf({}, { pod: testPod({ hostNetwork: true }) })).toMatchObject({ hostNetwork: true, sandboxId: undefined })
 })
 
+test('a shared process table is that of the sandbox, with any network', () => {
+  expect(specOf({}).processesOf).toBeUndefined()
+  expect(specOf({}, { pod: testPod({ shareProcessNamespace: true }) }).processesOf).toBe('sandbox-1')
+  expect(specOf({}, { pod: testPod({ shareProcessNamespace: true, hostNetwork: true }) })).toMatchObject({
+    sandboxId: undefined,
+    processesOf: 'sandbox-1',
+  })
+})
+
 test('the hash follows what needs a new container, and nothing else', () => {
   const base: Container = { name: 'web', image: 'web:1', env: [{ name: 'A', value: '1' }] }
   expect(specHash({ env: [{ value: '1', name: 'A' }], image: 'web:1', name: 'web' })).toBe(specHash(base))

@@ -57,6 +57,7 @@ export function containerSpec(input: ContainerInput): BuiltSpec {
     workingDir: container.workingDir,
     mounts: mounts(input),
     sandboxId: hostNetwork ? undefined : sandbox.containerId,
+    processesOf: pod.spec.shareProcessNamespace === true ? sandbox.containerId : undefined,
     hostNetwork,
     hostname: undefined,
     ...limitsOf(container),

@@ -218,6 +218,7 @@ export function testSpec(image: string, more: Partial<ContainerSpec>, podUid: st
     workingDir: undefined,
     mounts: [],
     sandboxId: undefined,
+    processesOf: undefined,
     hostNetwork: false,
     hostname: undefined,
     cpuShares: undefined,

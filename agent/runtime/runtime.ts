@@ -35,6 +35,8 @@ export interface ContainerSpec {
   readonly mounts: readonly Mount[]
   /** Container whose namespaces are joined; undefined for a sandbox or for the host's network. */
   readonly sandboxId: string | undefined
+  /** Container whose process table is joined; undefined for a table of its own. */
+  readonly processesOf: string | undefined
   readonly hostNetwork: boolean
   readonly hostname: string | undefined
   readonly cpuShares: number | undefined

@@ -39,6 +39,7 @@ export function sandboxSpec({ pod, attempt, image, ip }: SandboxInput): Containe
     workingDir: undefined,
     mounts: [],
     sandboxId: undefined,
+    processesOf: undefined,
     hostNetwork,
     hostname: hostNetwork ? undefined : hostnameOf(pod),
     // The least there is: it only waits.

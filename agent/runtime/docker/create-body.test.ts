@@ -39,6 +39,11 @@ test('an app joins its sandbox, a sandbox lets others join', () => {
   const identity = { ...testSpec('', {}, 'uid').identity, role: 'sandbox' as const }
   expect(body({ identity }).HostConfig).toMatchObject({ NetworkMode: 'none', IpcMode: 'shareable' })
   expect(body({ hostNetwork: true }).HostConfig).toMatchObject({ NetworkMode: 'host', IpcMode: 'private' })
+  expect(body({ sandboxId: 'abc' }).HostConfig).not.toHaveProperty('PidMode')
+  expect(body({ hostNetwork: true, processesOf: 'abc' }).HostConfig).toMatchObject({
+    NetworkMode: 'host',
+    PidMode: 'container:abc',
+  })
 })
 
 test('what the host lacks is not asked for', () => {
@@ -117,6 +122,11 @@ test('labels give back identity and annotations, whatever they hold', () => {
       expect(annotationsOf(Labels)).toEqual({ ...annotations })
     }),
   )
+})
+
+test('an annotation may have any name', () => {
+  const annotations = Object.fromEntries([['__proto__', 'a']])
+  expect(Object.entries(annotationsOf(body({ annotations }).Labels ?? {}))).toEqual([['__proto__', 'a']])
 })
 
 test('labels of others are no identity', () => {

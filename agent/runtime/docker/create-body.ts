@@ -48,6 +48,7 @@ function hasWords(words: readonly string[] | undefined): words is readonly strin
 function hostConfig(spec: ContainerSpec, options: CreateOptions): HostConfig {
   return {
     ...namespaces(spec),
+    ...(spec.processesOf !== undefined && { PidMode: `container:${spec.processesOf}` }),
     ...limits(spec),
     ...rights(spec, options.rights),
     // The Mounts form takes any path as it is and never makes a missing source; the short form splits at colons.

@@ -42,11 +42,9 @@ export function identityOf(labels: Labels): ContainerIdentity | undefined {
 }
 
 export function annotationsOf(labels: Labels): Record<string, string> {
-  const annotations: Record<string, string> = {}
-  for (const [key, value] of Object.entries(labels)) {
-    if (key.startsWith(annotationPrefix)) annotations[key.slice(annotationPrefix.length)] = value
-  }
-  return annotations
+  const ours = Object.entries(labels).filter(([key]) => key.startsWith(annotationPrefix))
+  // Not by assignment, which a key `__proto__` would get around.
+  return Object.fromEntries(ours.map(([key, value]) => [key.slice(annotationPrefix.length), value]))
 }
 
 /**

@@ -61,6 +61,7 @@ function sandboxSpec(pod: Pod, attempt: number): ContainerSpec {
     workingDir: undefined,
     mounts: [],
     sandboxId: undefined,
+    processesOf: undefined,
     hostNetwork: false,
     hostname: undefined,
     cpuShares: undefined,
