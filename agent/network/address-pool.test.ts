@@ -5,6 +5,7 @@ import { AddressesExhausted, AddressPool } from './address-pool.ts'
 import { parseCidr } from './cidr.ts'
 
 const reuseDelayMs = 60_000
+const leastDelayMs = 5_000
 function pool(cidr = '10.85.3.0/29', clock = new FakeClock()) {
   return { clock, addresses: new AddressPool({ cidr: parseCidr(cidr), clock, reuseDelayMs }) }
 }
@@ -22,12 +23,22 @@ test('an owner that asks again gets the same', () => {
   expect(addresses.inUse).toBe(1)
 })
 
-test('a freed address rests before it is given out again', () => {
+test('a freed address rests while there are others', () => {
+  const { addresses, clock } = pool('10.85.3.0/29')
+  const ip = addresses.allocate('a')
+  addresses.release('a')
+  clock.step(leastDelayMs)
+  const others = ['b', 'c', 'd', 'e'].map((owner) => addresses.allocate(owner))
+  expect(others).not.toContain(ip)
+  expect(addresses.allocate('f')).toBe(ip)
+})
+
+test('when none has rested for long the longest free one is taken, but none that was freed just now', () => {
   const { addresses, clock } = pool('10.85.3.0/30')
   const ip = addresses.allocate('a')
   addresses.release('a')
   expect(() => addresses.allocate('b')).toThrow('in use until a moment ago')
-  clock.step(reuseDelayMs)
+  clock.step(leastDelayMs)
   expect(addresses.allocate('b')).toBe(ip)
 })
 
@@ -92,13 +103,24 @@ class Model {
     const has = this.owners.get(who)
     const ip = tryAllocate(this.pool, who)
     if (ip === undefined) return
+    if (has === undefined) expect(ip).toMatch(/^10\.85\.3\.[2-6]$/)
     if (has !== undefined) expect(ip).toBe(has)
     else expect([...this.owners.values()]).not.toContain(ip)
     const freedAtMs = this.#freedAtMs.get(ip)
-    if (has === undefined && freedAtMs !== undefined) {
-      expect(this.clock.monotonicMs() - freedAtMs).toBeGreaterThanOrEqual(reuseDelayMs)
-    }
+    if (has === undefined && freedAtMs !== undefined) this.#expectRested(this.clock.monotonicMs() - freedAtMs)
     this.owners.set(who, ip)
+  }
+
+  /** Less than a long rest is given only when no free address had one. */
+  #expectRested(restMs: number): void {
+    expect(restMs).toBeGreaterThanOrEqual(leastDelayMs)
+    if (restMs >= reuseDelayMs) return
+    const taken = new Set(this.owners.values())
+    for (const last of [2, 3, 4, 5, 6]) {
+      const other = `10.85.3.${last}`
+      const freedAtMs = this.#freedAtMs.get(other) ?? Number.NEGATIVE_INFINITY
+      if (!taken.has(other)) expect(this.clock.monotonicMs() - freedAtMs).toBeLessThanOrEqual(restMs)
+    }
   }
 
   #free(who: string): void {
@@ -114,7 +136,7 @@ test('whatever happens, no two owners have the same address, and none comes back
       const model = new Model()
       for (const next of steps) model.run(next)
     }),
-    { numRuns: 500 },
+    { numRuns: 2_000 },
   )
 })
 

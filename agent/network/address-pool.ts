@@ -4,8 +4,10 @@ import { type Cidr, contains, formatIp, parseIp } from './cidr.ts'
 export interface AddressPoolOptions {
   readonly cidr: Cidr
   readonly clock: Clock
-  /** A freed address is not given out again for this long: somebody may still send to it. */
+  /** A freed address is not given out again for this long while there are others: somebody may still send to it. */
   readonly reuseDelayMs?: number
+  /** Nor for this long in any case. */
+  readonly leastDelayMs?: number
 }
 
 export class AddressesExhausted extends Error {
@@ -20,15 +22,17 @@ export class AddressPool {
   readonly cidr: Cidr
   readonly #clock: Clock
   readonly #reuseDelayMs: number
+  readonly #leastDelayMs: number
   readonly #owners = new Map<number, string>()
   readonly #addresses = new Map<string, number>()
   readonly #freedAtMs = new Map<number, number>()
   #next: number
 
-  constructor({ cidr, clock, reuseDelayMs = 60_000 }: AddressPoolOptions) {
+  constructor({ cidr, clock, reuseDelayMs = 60_000, leastDelayMs = 5_000 }: AddressPoolOptions) {
     this.cidr = cidr
     this.#clock = clock
     this.#reuseDelayMs = reuseDelayMs
+    this.#leastDelayMs = Math.min(leastDelayMs, reuseDelayMs)
     this.#next = this.#firstUsable
   }
 
@@ -49,15 +53,34 @@ export class AddressPool {
   allocate(owner: string): string {
     const has = this.#addresses.get(owner)
     if (has !== undefined) return formatIp(has)
+    const address = this.#rested() ?? this.#longestFree()
+    if (address === undefined) {
+      const why = this.#owners.size >= this.#count ? 'all are in use' : 'the free ones were in use until a moment ago'
+      throw new AddressesExhausted(`no address left for pods on this node: ${why}`)
+    }
+    this.#next = address + 1
+    this.#take(address, owner)
+    return formatIp(address)
+  }
+
+  /** The next one in the round that nobody has had for long. */
+  #rested(): number | undefined {
     for (let tried = 0; tried < this.#count; tried++) {
       const address = this.#firstUsable + ((this.#next - this.#firstUsable + tried) % this.#count)
-      if (!this.#isFree(address)) continue
-      this.#next = address + 1
-      this.#take(address, owner)
-      return formatIp(address)
+      if (!this.#owners.has(address) && this.#freeForMs(address) >= this.#reuseDelayMs) return address
     }
-    const why = this.#owners.size >= this.#count ? 'all are in use' : 'the free ones were in use until a moment ago'
-    throw new AddressesExhausted(`no address left for pods on this node: ${why}`)
+    return undefined
+  }
+
+  /** When pods come and go so fast that none has rested: the one that did so longest. */
+  #longestFree(): number | undefined {
+    let longest: number | undefined
+    for (const address of this.#freedAtMs.keys()) {
+      if (address < this.#firstUsable || address >= this.cidr.last) continue
+      const isLonger = longest === undefined || this.#freeForMs(address) > this.#freeForMs(longest)
+      if (isLonger && this.#freeForMs(address) >= this.#leastDelayMs) longest = address
+    }
+    return longest
   }
 
   /**
@@ -89,9 +112,8 @@ export class AddressPool {
     this.#freedAtMs.delete(address)
   }
 
-  #isFree(address: number): boolean {
-    if (this.#owners.has(address)) return false
+  #freeForMs(address: number): number {
     const freedAtMs = this.#freedAtMs.get(address)
-    return freedAtMs === undefined || this.#clock.monotonicMs() - freedAtMs >= this.#reuseDelayMs
+    return freedAtMs === undefined ? Number.POSITIVE_INFINITY : this.#clock.monotonicMs() - freedAtMs
   }
 }
