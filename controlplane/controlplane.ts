@@ -49,7 +49,8 @@ const drainMs = 10_000
 const etcdQuotaBytes = 4 * 1024 ** 3
 /** Its UID is the cluster's, as tools of Kubernetes take it. */
 const uidNamespace = 'kube-system'
-const leaderTtlMs = 10_000
+/** A leader that died is replaced within this and a second. */
+const leaderTtlMs = 4_000
 const backoffs = { baseMs: 200, maxMs: 10_000, resetAfterMs: 60_000 }
 
 /** Puts a whole control plane together and runs it until aborted. The only place that sees all rooms. */
