@@ -39,12 +39,24 @@ export async function superviseGroups(
 ): Promise<void> {
   const running = groups.map((services) => {
     const controller = new AbortController()
-    const all = services.map((service) => supervise(service, { ...options, signal: controller.signal }))
-    return { controller, ended: Promise.all(all) }
+    const names = new Set(services.map(({ name }) => name))
+    const all = services.map(async (service) => {
+      await supervise(service, { ...options, signal: controller.signal })
+      names.delete(service.name)
+    })
+    return { controller, names, ended: Promise.all(all) }
   })
   await aborted(options.signal)
-  for (const { controller, ended } of running.reverse()) {
+  for (const { controller, names, ended } of running.reverse()) {
     controller.abort(options.signal.reason)
-    await Promise.race([ended, new Promise<void>((resolve) => options.clock.after(drainMs, resolve))])
+    if (!(await endsWithin(ended, drainMs, options.clock)))
+      options.log.warn('services do not end, going on without them', { services: [...names], drainMs })
   }
+}
+
+/** False: not yet. The timer goes in any case: one that stays would keep the process from ending. */
+async function endsWithin(ended: Promise<unknown>, limitMs: number, clock: Clock): Promise<boolean> {
+  const late = Promise.withResolvers<false>()
+  using _ = clock.after(limitMs, () => late.resolve(false))
+  return await Promise.race([ended.then(() => true), late.promise])
 }
