@@ -8,6 +8,12 @@ export interface Target {
   readonly name: string | undefined
 }
 
+/** As discovery lists them, and so as kubectl shows them: by group, the core group first, then by plural. */
+export const kindsInOrder = kinds.toSorted((a, b) => (orderOf(a) < orderOf(b) ? -1 : 1))
+function orderOf({ group, plural }: KindDef): string {
+  return `${group}/${plural}`
+}
+
 /** Finds a kind by plural, singular, short name or kind, as in `po`, `deploy`, `deployments.apps`. */
 export function findKind(text: string): KindDef {
   const wanted = text.toLowerCase()
@@ -41,7 +47,7 @@ function parseTyped(arg: string): Target {
 }
 
 function kindsNamed(text: string): readonly KindDef[] {
-  const category = kinds.filter((kind) => kind.categories.includes(text))
+  const category = kindsInOrder.filter((kind) => kind.categories.includes(text))
   return category.length > 0 ? category : [findKind(text)]
 }
 

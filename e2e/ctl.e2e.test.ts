@@ -104,7 +104,8 @@ test('exec passes input, output and exit code', async () => {
 
 test('rollout: a bad image stops the rollout and says why, undo goes back, history and restart work', async () => {
   const name = ['deployment/hello', '-n', 'hello'] as const
-  const bad = (await ctl('get', ...name, '-o', 'json')).replaceAll('skiff/hello:1', 'skiff/missing:1')
+  // A registry that refuses at once; the name of one that does not exist may be looked up for long.
+  const bad = (await ctl('get', ...name, '-o', 'json')).replaceAll('skiff/hello:1', '127.0.0.1:9/missing:1')
   const result = await applyText(bad, '--timeout=8s')
   expect(result.code).toBe(1)
   expect(result.stderr).toMatch(/ErrImagePull|ImagePullBackOff/)
@@ -212,10 +213,9 @@ test('an agent that is killed restarts nothing, and a killed control plane comes
       .split('\n')
       .sort()
   const before = await ids()
-  for (const name of ['agent', 'control plane']) {
-    const pid = new RegExp(`${name}: running \\(pid (\\d+)\\)`).exec(await ctl('status'))?.[1]
-    process.kill(Number(pid), 'SIGKILL')
-  }
+  const pids = [...(await ctl('status')).matchAll(/: running \(pid (\d+)\)/g)].map(([, pid]) => Number(pid))
+  expect(pids).toHaveLength(2)
+  for (const pid of pids) process.kill(pid, 'SIGKILL')
   expect((await m.ctl('status')).code).not.toBe(0)
   ok(await m.ctl('up'))
   await ctl('rollout', 'status', 'deployment/hello', '-n', 'hello')

@@ -1,13 +1,13 @@
-import { kinds } from '../../api/kinds/registry.ts'
 import { defineCommand } from '../command.ts'
 import { alignRows } from '../printers/table.ts'
+import { kindsInOrder } from '../resources.ts'
 
 export const apiResources = defineCommand({
   name: 'api-resources',
   summary: 'List the kinds of resources',
   flags: {},
   run(_, { out }) {
-    const rows = kinds.map((kind) => [
+    const rows = kindsInOrder.map((kind) => [
       kind.plural,
       kind.shortNames.join(','),
       kind.apiVersion,
