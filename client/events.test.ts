@@ -62,3 +62,15 @@ test('one object that makes much noise is cut off, and others are still heard', 
   expect(world.all().filter((one) => one.reason === 'Noise')).toHaveLength(25)
   expect(world.all().filter((one) => one.reason === 'Started')).toHaveLength(1)
 })
+
+test('names are in the order of what happened, also within one moment', async () => {
+  await using world = await recording()
+  const reasons = ['Pulled', 'Created', 'Started', 'BackOff', 'Killing']
+  for (const reason of reasons) world.recorder.record(subject, { type: 'Normal', reason, message: reason })
+  await world.pass()
+  world.recorder.record(subject, { type: 'Normal', reason: 'Later', message: 'later' })
+  await world.pass()
+  const byName = world.all().toSorted((a, b) => ((a.metadata.name ?? '') < (b.metadata.name ?? '') ? -1 : 1))
+  expect(byName.map(({ reason }) => reason)).toEqual([...reasons, 'Later'])
+  expect(byName[0]?.metadata.name).toMatch(/^p\.[0-9a-f]{17}$/)
+})

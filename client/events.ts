@@ -61,6 +61,7 @@ const burst = 25
 const refillMs = 5 * 60_000
 const pauseMs = 20
 const maxMessage = 1024
+const maxSubject = 230
 
 /** Writes events in the background: the same thing happening again counts up the event that is there. */
 export function createEventRecorder(options: EventRecorderOptions): EventRecorder & Service {
@@ -73,6 +74,7 @@ class BackgroundRecorder implements EventRecorder, Service {
   readonly #series = new Map<string, Series>()
   readonly #buckets = new Map<string, Bucket>()
   readonly #unsent = new LatestByKey<Series>()
+  #lastMicros = 0
 
   constructor(options: EventRecorderOptions) {
     this.name = `events of ${options.component}`
@@ -89,7 +91,14 @@ class BackgroundRecorder implements EventRecorder, Service {
     const known = this.#series.get(id)
     const next: Series =
       known === undefined
-        ? { subject, event: text, name: eventName(name, `${id}\n${nowMs}`), firstMs: nowMs, lastMs: nowMs, count: 1 }
+        ? {
+            subject,
+            event: text,
+            name: `${name.slice(0, maxSubject)}.${this.#stamp(nowMs, id)}`,
+            firstMs: nowMs,
+            lastMs: nowMs,
+            count: 1,
+          }
         : { ...known, subject, lastMs: nowMs, count: known.count + 1 }
     keep(this.#series, id, next)
     this.#unsent.set(id, next)
@@ -106,6 +115,16 @@ class BackgroundRecorder implements EventRecorder, Service {
         if (!isAbort(err, signal)) throw err
       }
     }
+  }
+
+  /**
+   * What makes a name of its own. Begins with the time, so that lists, which are in the order of names, and `describe`,
+   * which only knows seconds, tell what happened to an object in the order in which it happened.
+   */
+  #stamp(nowMs: number, id: string): string {
+    this.#lastMicros = Math.max(this.#lastMicros + 1, Math.floor(nowMs * 1000))
+    const distinct = createHash('sha256').update(`${this.#options.component}\n${id}`).digest('hex').slice(0, 4)
+    return `${this.#lastMicros.toString(16).padStart(13, '0')}${distinct}`
   }
 
   #mayRecord(object: string): boolean {
@@ -183,6 +202,3 @@ function keep<V>(map: Map<string, V>, key: string, value: V): void {
     return
   }
 }
-
-const eventName = (subject: string, id: string): string =>
-  `${subject.slice(0, 230)}.${createHash('sha256').update(id).digest('hex').slice(0, 16)}`

@@ -2,6 +2,8 @@ import { expect, test } from 'vitest'
 import { Deployment } from '../kinds/deployment.ts'
 import { kinds } from '../kinds/registry.ts'
 import { createOpenApi, openApiDocument } from './openapi.ts'
+import { openApiV2Json, openApiV2Protobuf } from './openapi-v2.ts'
+import { readFields } from './protobuf-wire.ts'
 import type { JsonRecord } from './schema-node.ts'
 
 const openApi = createOpenApi(kinds, '0.0.0')
@@ -113,4 +115,15 @@ test('the scale of a workload is a Scale', () => {
   const { scale } = { scale: read('apis/apps/v1').paths['/apis/apps/v1/namespaces/{namespace}/deployments/{name}/scale'] }
   expect(scale?.['patch']?.['x-kubernetes-group-version-kind']).toEqual({ group: 'autoscaling', version: 'v1', kind: 'Scale' })
   expect(Object.keys(read('apis/apps/v1').components.schemas)).toContain('io.k8s.api.autoscaling.v1.Scale')
+})
+
+test('version 2 says the same in JSON and in protobuf: which version of the API there is, and nothing of kinds', () => {
+  const { swagger, info, paths: none } = JSON.parse(openApiV2Json('v1.2.3')) as Readonly<Record<string, JsonRecord>>
+  expect([swagger, info?.['version'], none]).toEqual(['2.0', 'v1.2.3', {}])
+  const fieldsOf = (bytes: Uint8Array) => [...readFields(bytes)].map(({ tag, value }) => [tag, value] as const)
+  const document = new Map(fieldsOf(new TextEncoder().encode(openApiV2Protobuf.body('v1.2.3'))))
+  const textOf = (value: unknown) => new TextDecoder().decode(value as Uint8Array)
+  expect([...document.keys()]).toEqual([1, 2, 8])
+  expect(textOf(document.get(1))).toBe('2.0')
+  expect(fieldsOf(document.get(2) as Uint8Array).map(([, value]) => textOf(value))).toEqual([info?.['title'], 'v1.2.3'])
 })

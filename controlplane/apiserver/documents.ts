@@ -7,6 +7,7 @@ import {
   apiVersions,
 } from '../../api/derive/discovery.ts'
 import { createOpenApi, type OpenApi } from '../../api/derive/openapi.ts'
+import { openApiV2Json, openApiV2Protobuf } from '../../api/derive/openapi-v2.ts'
 import type { KindDef } from '../../api/kinds/define.ts'
 import { offersOf } from './negotiate.ts'
 import type { ApiServerOptions } from './options.ts'
@@ -61,6 +62,7 @@ export function createDocuments(
     known(path, accept) {
       if (path === '/openapi/v3') return { body: index, type: json, headers: {} }
       if (path.startsWith('/openapi/v3/')) return schemas(openApi, path)
+      if (path === '/openapi/v2') return openApiV2(accept)
       if (path === '/api') return root(kinds, 'core', accept)
       if (path === '/apis') return root(kinds, 'groups', accept)
       return path === '/' ? found({ paths: roots }) : discovery(kinds, path)
@@ -68,7 +70,7 @@ export function createDocuments(
   }
 }
 
-const roots = ['/api', '/apis', '/healthz', '/livez', '/metrics', '/openapi/v3', '/readyz', '/version']
+const roots = ['/api', '/apis', '/healthz', '/livez', '/metrics', '/openapi/v2', '/openapi/v3', '/readyz', '/version']
 
 /** `/api/v1`, `/apis/apps` and `/apis/apps/v1`. */
 function discovery(kinds: readonly KindDef[], path: string): Document | undefined {
@@ -85,6 +87,14 @@ const found = (value: object | undefined): Document | undefined =>
 function schemas(openApi: OpenApi, path: string): Document | undefined {
   const body = openApi.document(path.slice('/openapi/v3/'.length))
   return body === undefined ? undefined : { body, type: json, headers: forAWeek }
+}
+
+function openApiV2(accept: string | undefined): Document {
+  const isProtobuf = offersOf(accept)[0]?.type === openApiV2Protobuf.accepted
+  const { type, body } = isProtobuf
+    ? { type: openApiV2Protobuf.type, body: openApiV2Protobuf.body(apiVersion) }
+    : { type: json, body: openApiV2Json(apiVersion) }
+  return { type, body, headers: { vary: 'Accept' } }
 }
 
 /** The aggregated form for whoever asks for it first. */
