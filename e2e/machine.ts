@@ -23,6 +23,7 @@ export interface Machine extends AsyncDisposable {
   ctl(...args: readonly string[]): Promise<RunResult>
   kubectl(...args: readonly string[]): Promise<RunResult>
   docker(...args: readonly string[]): Promise<RunResult>
+  readonly engine: Engine
   /** The body that a URL answers with, from inside; undefined without an answer. */
   get(url: string): Promise<string | undefined>
 }
@@ -61,6 +62,7 @@ export async function createMachine(name: string): Promise<Machine> {
     ctl: (...args) => machine.run(process.execPath, [join(root, 'dist/programs/ctl.mjs'), ...args]),
     kubectl: (...args) => machine.run('kubectl', args),
     docker: (...args) => tryRun('docker', args, { env }),
+    engine,
     get: (url) => getInside(machine, url),
     [Symbol.asyncDispose]: async () => {
       await machine.ctl('down', '--purge')
@@ -87,8 +89,11 @@ async function makeNamespace(netns: string): Promise<void> {
   await run('nsenter', [`--net=/run/netns/${netns}`, 'ip', '-batch', '-'], { input: `${batch.join('\n')}\n` })
 }
 
-interface Engine {
+export interface Engine {
   readonly host: string
+  signal(name: NodeJS.Signals): void
+  /** Starts it again on the same data, after it was killed. */
+  start(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -107,15 +112,24 @@ async function startEngine(folder: string, netns: string): Promise<Engine> {
     ...['-H', `unix://${socket}`, '--cgroup-parent', `/${netns}`],
     ...['--live-restore', '--userland-proxy=false', '--bip', '172.30.0.1/24'],
   ]
-  const child = spawn('nsenter', [`--net=/run/netns/${netns}`, dockerd, ...flags], {
-    stdio: ['ignore', log, log],
-    detached: true,
-  })
   const host = `unix://${socket}`
-  const isUp = await waitFor(30_000, async () => (await tryRun('docker', ['version'], { env: { DOCKER_HOST: host } })).code === 0)
-  if (!isUp) throw new Error(`dockerd did not come up:\n${readFileSync(join(at, 'dockerd.log'), 'utf8').slice(-2000)}`)
+  const start = async (): Promise<ChildProcess> => {
+    const args = [`--net=/run/netns/${netns}`, dockerd, ...flags]
+    const child = spawn('nsenter', args, { stdio: ['ignore', log, log], detached: true })
+    const isUp = await waitFor(
+      30_000,
+      async () => (await tryRun('docker', ['version'], { env: { DOCKER_HOST: host } })).code === 0,
+    )
+    if (!isUp) throw new Error(`dockerd did not come up:\n${readFileSync(join(at, 'dockerd.log'), 'utf8').slice(-2000)}`)
+    return child
+  }
+  let child = await start()
   return {
     host,
+    signal: (name) => void child.kill(name),
+    start: async () => {
+      child = await start()
+    },
     stop: async () => {
       const { stdout } = await tryRun('docker', ['ps', '-aq'], { env: { DOCKER_HOST: host } })
       const ids = stdout.split('\n').filter((id) => id !== '')
