@@ -9,11 +9,19 @@ export interface LoadedFiles {
   readonly damaged: readonly string[]
 }
 
+/** Where the checkpoint's files are kept. */
+export interface CheckpointFiles {
+  load(): Promise<LoadedFiles>
+  write(name: string, text: string): Promise<void>
+  /** Gone is fine. */
+  remove(name: string): Promise<void>
+}
+
 /**
  * Small named texts on disk that survive a crash at any moment: a file is either the old one or the new one in full, and
  * a flipped bit is noticed by the checksum in its first line. Readable by the owner only: Secrets are among them.
  */
-export class CheckpointFolder {
+export class CheckpointFolder implements CheckpointFiles {
   readonly #root: string
 
   constructor(root: string) {

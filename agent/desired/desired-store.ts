@@ -7,13 +7,13 @@ import { forEachLimit } from '../../lib/async.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
 import type { DesiredState } from '../contracts.ts'
-import { CheckpointFolder, type LoadedFiles } from './checkpoint.ts'
+import { type CheckpointFiles, CheckpointFolder, type LoadedFiles } from './checkpoint.ts'
 import { type Changes, DesiredPods, parseObject, parsePod } from './desired-state.ts'
 import { formatPosition, type NodeNetwork, type Position, parsePosition, unknownPosition } from './position.ts'
 
 export interface DesiredStoreOptions {
-  /** Only this store writes there. */
-  readonly folder: string
+  /** Only this store writes there. A path, or what stands for the disk. */
+  readonly folder: string | CheckpointFiles
   readonly clock: Clock
   readonly log: Log
 }
@@ -22,8 +22,8 @@ export type Applied = { readonly outcome: 'applied'; readonly problems: readonly
 
 /** Opens the checkpoint; what is damaged is reported, ignored, and makes the store ask for a complete set. */
 export async function openDesiredStore(options: DesiredStoreOptions): Promise<DesiredStore> {
-  const folder = new CheckpointFolder(options.folder)
-  return new DesiredStore(options, folder, await folder.load())
+  const files = typeof options.folder === 'string' ? new CheckpointFolder(options.folder) : options.folder
+  return new DesiredStore(options, files, await files.load())
 }
 
 const retryMs = 2000
@@ -33,7 +33,7 @@ const writers = 4
 export class DesiredStore implements DesiredState {
   readonly #clock: Clock
   readonly #log: Log
-  readonly #folder: CheckpointFolder
+  readonly #files: CheckpointFiles
   readonly #state = new DesiredPods()
   readonly #listeners = new Set<(uids: readonly string[]) => void>()
   readonly #nodeListeners = new Set<() => void>()
@@ -45,10 +45,10 @@ export class DesiredStore implements DesiredState {
   readonly #dirty = new Set<string>()
   #writing: Promise<void> | undefined
 
-  constructor({ clock, log }: DesiredStoreOptions, folder: CheckpointFolder, loaded: LoadedFiles) {
+  constructor({ clock, log }: DesiredStoreOptions, files: CheckpointFiles, loaded: LoadedFiles) {
     this.#clock = clock
     this.#log = log
-    this.#folder = folder
+    this.#files = files
     this.#restore(loaded)
   }
 
@@ -222,10 +222,10 @@ export class DesiredStore implements DesiredState {
     const position = formatPosition({ ...this.#position, removed: [...this.#state.removed], kept: [...this.#state.kept] })
     const texts = names.filter((name) => name !== 'position').map((name) => ({ file: fileOf(name), text: this.#textOf(name) }))
     await forEachLimit(texts, writers, async ({ file, text }) => {
-      if (text !== undefined) await this.#folder.write(file, text)
+      if (text !== undefined) await this.#files.write(file, text)
     })
-    await this.#folder.write('position', position)
-    for (const { file, text } of texts) if (text === undefined) await this.#folder.remove(file)
+    await this.#files.write('position', position)
+    for (const { file, text } of texts) if (text === undefined) await this.#files.remove(file)
   }
 
   #textOf(name: string): string | undefined {

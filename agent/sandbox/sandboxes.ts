@@ -20,6 +20,8 @@ export interface SandboxesOptions {
   /** The node's address: that of pods with the host's network. */
   readonly nodeIp: string
   readonly run: RunCommand
+  /** How sandboxes are connected; by `run` unless said otherwise. */
+  readonly wiring?: Pick<Wiring, 'make' | 'ensure' | 'remove'>
   readonly clock: Clock
   readonly log: Log
 }
@@ -30,14 +32,14 @@ export function createSandboxes(options: SandboxesOptions): Sandboxes & { adopt(
 
 class DockerSandboxes implements Sandboxes {
   readonly #options: SandboxesOptions
-  readonly #wiring: Wiring
+  readonly #wiring: Pick<Wiring, 'make' | 'ensure' | 'remove'>
   #adoption: { readonly range: string; readonly pool: Promise<AddressPool> } | undefined
   #pool: AddressPool | undefined
   #image: string | undefined
 
   constructor(options: SandboxesOptions) {
     this.#options = options
-    this.#wiring = new Wiring(options.run)
+    this.#wiring = options.wiring ?? new Wiring(options.run)
   }
 
   async ensure(pod: Pod, seen: readonly ContainerState[], opts: AbortOptions): Promise<Sandbox> {

@@ -1,11 +1,12 @@
 import type { ClientDuplexStream } from '@grpc/grpc-js'
 import { badRequest, internalError, StatusError, tooManyRequests } from '../../api/meta/status.ts'
 import type { ExecInput, ExecOptions, LogOptions } from '../../api/meta/streams.ts'
-import type { ExecRequest, LogRequest, NodeAgentClient, OpenStream, StreamDown, StreamUp } from '../../api/proto/agent.ts'
+import type { ExecRequest, LogRequest, OpenStream, StreamDown, StreamUp } from '../../api/proto/agent.ts'
 import type { AbortOptions } from '../../lib/async.ts'
 import type { Log } from '../../lib/log.ts'
 import { writeChunk } from '../../lib/writable.ts'
 import type { Runtime } from '../runtime/runtime.ts'
+import type { Link } from './channel.ts'
 
 /** What a stream into a pod needs of the node. */
 export interface StreamSources {
@@ -38,11 +39,11 @@ export class PodStreamCalls {
   }
 
   /** Dials the stream that the control plane asked for and serves it to its end. Never rejects. */
-  async serve(client: NodeAgentClient, request: OpenStream, { signal }: AbortOptions): Promise<void> {
+  async serve(link: Pick<Link, 'stream'>, request: OpenStream, { signal }: AbortOptions): Promise<void> {
     const own = new AbortController()
     const isFull = this.#open.size >= maxStreams
     this.#open.set(request.id, own)
-    const call = client.stream()
+    const call = link.stream()
     const stop = (): void => own.abort(signal.reason)
     signal.addEventListener('abort', stop, { once: true })
     call.on('error', () => undefined) // Told by `status`.

@@ -1,9 +1,8 @@
-import type { ClientDuplexStream } from '@grpc/grpc-js'
 import type { Node } from '../../api/kinds/node.ts'
 import type { NodeStatus } from '../../api/kinds/node-status.ts'
 import type { Pod } from '../../api/kinds/pod.ts'
 import type { PodStatus } from '../../api/kinds/pod-status.ts'
-import type { AgentMessage, Assignments, ControlMessage, EventReport, NodeAgentClient, Welcome } from '../../api/proto/agent.ts'
+import type { AgentMessage, Assignments, EventReport, Welcome } from '../../api/proto/agent.ts'
 import { sleep, withDeadline } from '../../lib/async.ts'
 import { Backoff } from '../../lib/backoff.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -12,10 +11,9 @@ import type { Log } from '../../lib/log.ts'
 import type { Metrics } from '../../lib/metrics.ts'
 import { type Random, uuid } from '../../lib/random.ts'
 import type { Service } from '../../lib/service.ts'
-import { writeChunk } from '../../lib/writable.ts'
 import type { PodEvent, Reporter } from '../contracts.ts'
 import type { DesiredStore } from '../desired/desired-store.ts'
-import { type ClientTls, dial } from './channel.ts'
+import { type AgentLine, type ClientTls, dial, type Link } from './channel.ts'
 import { DropOldest, StatusOutbox } from './outbox.ts'
 import { PodStreamCalls, type StreamSources } from './pod-stream.ts'
 
@@ -28,6 +26,8 @@ export interface SessionOptions {
   readonly tls: () => ClientTls
   /** Name in the server's certificate, where it is not that of the address. */
   readonly serverName?: string
+  /** How an address is reached; by gRPC unless said otherwise. */
+  readonly dial?: (address: string) => Link
   readonly desired: DesiredStore
   /** v1.Node with labels, capacity, addresses, conditions…, asked at each connect. */
   readonly nodeObject: () => Promise<Node>
@@ -47,8 +47,6 @@ export interface Session extends Service, Reporter {
   nodeStatus(status: NodeStatus): void
   nodeEvent(event: PodEvent): void
 }
-
-type Call = ClientDuplexStream<AgentMessage, ControlMessage>
 
 const welcomeDeadlineMs = 15_000
 const defaultHeartbeatMs = 5000
@@ -143,31 +141,29 @@ class AgentSession implements Session {
   async #connect(address: string, signal: AbortSignal): Promise<void> {
     const { tls, serverName } = this.#options
     const ended = new AbortController()
-    const client = dial(address, tls(), serverName)
+    const link = this.#options.dial?.(address) ?? dial(address, tls(), serverName)
     const stop = (): void => ended.abort(signal.reason)
     signal.addEventListener('abort', stop, { once: true })
     try {
-      await this.#converse(client, ended)
+      await this.#converse(link, ended)
     } finally {
       ended.abort(new Error('the session has ended'))
       this.#isConnected = false
       this.#connected.set(0)
       signal.removeEventListener('abort', stop)
-      client.close()
+      link.close()
     }
   }
 
-  async #converse(client: NodeAgentClient, ended: AbortController): Promise<void> {
+  async #converse(link: Link, ended: AbortController): Promise<void> {
     const { clock, log } = this.#options
     const { signal } = ended
     signal.throwIfAborted()
-    const call = client.session()
-    call.on('error', () => undefined) // The reader below gets it too.
-    signal.addEventListener('abort', () => call.cancel(), { once: true })
-    const messages: AsyncIterator<ControlMessage> = call[Symbol.asyncIterator]()
+    const line = link.session()
+    signal.addEventListener('abort', () => line.cancel(), { once: true })
     const welcome = await withDeadline({ clock, ms: welcomeDeadlineMs, signal, what: 'opening a session' }, async () => {
-      await this.#sendHello(call, signal)
-      const first = (await messages.next()).value?.message
+      await this.#sendHello(line, signal)
+      const first = (await line.messages.next()).value?.message
       if (first?.$case !== 'welcome') throw new Error('the control plane did not begin with a welcome')
       return first.value
     })
@@ -176,20 +172,20 @@ class AgentSession implements Session {
     const heartbeatMs = welcome.heartbeatIntervalMs || defaultHeartbeatMs
     const pulse = { heardMs: clock.monotonicMs() }
     await firstToEnd(ended, [
-      () => this.#read(call, messages, { pulse, client, signal }),
-      () => this.#beat(call, { pulse, heartbeatMs, signal }),
-      () => this.#sendStatuses(call, signal),
-      () => this.#sendNodeStatus(call, signal),
-      () => this.#sendEvents(call, signal),
+      () => this.#read(line, { pulse, link, signal }),
+      () => this.#beat(line, { pulse, heartbeatMs, signal }),
+      () => this.#sendStatuses(line, signal),
+      () => this.#sendNodeStatus(line, signal),
+      () => this.#sendEvents(line, signal),
     ])
   }
 
-  async #sendHello(call: Call, signal: AbortSignal): Promise<void> {
+  async #sendHello(line: AgentLine, signal: AbortSignal): Promise<void> {
     const { node, version, desired, nodeObject } = this.#options
     const { epoch, resultsIn } = desired.position
     const nodeJson = JSON.stringify(await nodeObject())
     const value = { node, agentVersion: version, instance: this.#instance, nodeJson, epoch, resultsIn }
-    await send(call, { $case: 'hello', value }, signal)
+    await send(line, { $case: 'hello', value }, signal)
   }
 
   #accept(welcome: Welcome): void {
@@ -204,39 +200,39 @@ class AgentSession implements Session {
   }
 
   async #read(
-    call: Call,
-    messages: AsyncIterator<ControlMessage>,
-    { pulse, client, signal }: { pulse: { heardMs: number }; client: NodeAgentClient; signal: AbortSignal },
+    line: AgentLine,
+    { pulse, link, signal }: { pulse: { heardMs: number }; link: Link; signal: AbortSignal },
   ): Promise<void> {
+    const { messages } = line
     for (let next = await messages.next(); next.done !== true; next = await messages.next()) {
       pulse.heardMs = this.#options.clock.monotonicMs()
       const { message } = next.value
-      if (message?.$case === 'assignments') await this.#apply(call, message.value, signal)
+      if (message?.$case === 'assignments') await this.#apply(line, message.value, signal)
       else if (message?.$case === 'services') this.#options.desired.setServices(message.value)
       else if (message?.$case === 'podStatusReceipt') this.#statuses.received(message.value.uid, message.value.sequence)
       else if (message?.$case === 'cancelStream') this.#streams.cancel(message.value.id)
       // Reports its failures to whoever asked for the stream.
-      else if (message?.$case === 'openStream') void this.#streams.serve(client, message.value, { signal })
+      else if (message?.$case === 'openStream') void this.#streams.serve(link, message.value, { signal })
     }
     throw new Error('the control plane ended the session')
   }
 
-  async #apply(call: Call, assignments: Assignments, signal: AbortSignal): Promise<void> {
+  async #apply(line: AgentLine, assignments: Assignments, signal: AbortSignal): Promise<void> {
     const { outcome } = this.#options.desired.apply(assignments)
     if (outcome === 'brokenChain')
       throw new Error(`increments do not chain: it applies to "${assignments.appliesTo}", asking for a complete set`)
-    await send(call, { $case: 'applied', value: { resultsIn: assignments.resultsIn } }, signal)
+    await send(line, { $case: 'applied', value: { resultsIn: assignments.resultsIn } }, signal)
   }
 
   /** Heartbeats out, and the dead man's switch: a control plane that answers none of them is left. */
   async #beat(
-    call: Call,
+    line: AgentLine,
     { pulse, heartbeatMs, signal }: { pulse: { heardMs: number }; heartbeatMs: number; signal: AbortSignal },
   ): Promise<void> {
     const { clock } = this.#options
     const patienceMs = 3 * heartbeatMs + 1000
     for (let sequence = 1n; ; sequence++) {
-      await send(call, { $case: 'heartbeat', value: { sequence } }, signal)
+      await send(line, { $case: 'heartbeat', value: { sequence } }, signal)
       await sleep(clock, heartbeatMs, signal)
       const silentMs = clock.monotonicMs() - pulse.heardMs
       if (silentMs > patienceMs) throw new Error(`nothing heard from the control plane for ${Math.round(silentMs)} ms`)
@@ -244,22 +240,22 @@ class AgentSession implements Session {
     }
   }
 
-  async #sendStatuses(call: Call, signal: AbortSignal): Promise<void> {
+  async #sendStatuses(line: AgentLine, signal: AbortSignal): Promise<void> {
     for (;;) {
-      for (const value of await this.#statuses.take({ signal })) await send(call, { $case: 'podStatus', value }, signal)
+      for (const value of await this.#statuses.take({ signal })) await send(line, { $case: 'podStatus', value }, signal)
     }
   }
 
-  async #sendNodeStatus(call: Call, signal: AbortSignal): Promise<void> {
+  async #sendNodeStatus(line: AgentLine, signal: AbortSignal): Promise<void> {
     for (;;) {
       for (const statusJson of (await this.#nodeStatus.take({ signal })).values())
-        await send(call, { $case: 'nodeStatus', value: { statusJson } }, signal)
+        await send(line, { $case: 'nodeStatus', value: { statusJson } }, signal)
     }
   }
 
-  async #sendEvents(call: Call, signal: AbortSignal): Promise<void> {
+  async #sendEvents(line: AgentLine, signal: AbortSignal): Promise<void> {
     for (;;) {
-      for (const value of await this.#events.take({ signal })) await send(call, { $case: 'event', value }, signal)
+      for (const value of await this.#events.take({ signal })) await send(line, { $case: 'event', value }, signal)
     }
   }
 }
@@ -269,8 +265,8 @@ class Refused extends Error {
   override readonly name = 'Refused'
 }
 
-const send = (call: Call, message: AgentMessage['message'], signal: AbortSignal): Promise<void> =>
-  writeChunk(call, { message }, { signal })
+const send = (line: AgentLine, message: AgentMessage['message'], signal: AbortSignal): Promise<void> =>
+  line.send({ message }, { signal })
 
 /** Runs all tasks; when the first one ends, aborts the others, waits for them and rejects with that first reason. */
 async function firstToEnd(ended: AbortController, tasks: readonly (() => Promise<void>)[]): Promise<never> {

@@ -1,4 +1,3 @@
-import { status as codes, Server, ServerCredentials } from '@grpc/grpc-js'
 import { configMapKey, secretKey, usedConfigs } from '../../api/derive/used-configs.ts'
 import { ConfigMap } from '../../api/kinds/config-map.ts'
 import { EndpointSlice } from '../../api/kinds/endpoint-slice.ts'
@@ -8,7 +7,7 @@ import { Secret } from '../../api/kinds/secret.ts'
 import { Service as ServiceKind } from '../../api/kinds/service.ts'
 import { unavailable } from '../../api/meta/status.ts'
 import type { ContainerRef, ExecInput, ExecOptions, ExecOutput, LogOptions, PodStreams } from '../../api/meta/streams.ts'
-import { type AgentMessage, type EventReport, NodeAgentService, type ServiceTable, type StreamUp } from '../../api/proto/agent.ts'
+import type { EventReport, ServiceTable, StreamUp } from '../../api/proto/agent.ts'
 import type { Client } from '../../client/client.ts'
 import type { EventRecorder } from '../../client/events.ts'
 import type { Informer } from '../../client/informer.ts'
@@ -19,25 +18,23 @@ import type { Log } from '../../lib/log.ts'
 import type { Metrics } from '../../lib/metrics.ts'
 import { type Random, uuid } from '../../lib/random.ts'
 import type { Service } from '../../lib/service.ts'
+import { type GrpcListenerOptions, grpcListener } from './grpc-listener.ts'
+import { Denied, type Listen, type SessionLine } from './line.ts'
 import { NodeRegistration } from './node-registration.ts'
-import { NodeSession, type SessionCall } from './node-session.ts'
+import { NodeSession } from './node-session.ts'
 import { NodeView } from './node-view.ts'
 import { subnetsOf } from './pod-cidr.ts'
 import { storePodStatus } from './pod-status.ts'
 import { GatewayStreams, type StreamCall } from './pod-streams.ts'
 import { serviceTable } from './service-table.ts'
 
-export interface GatewayOptions {
+export interface GatewayCoreOptions {
   /** Under the control plane's identity. */
   readonly client: Client
   /** Under a node's own identity: the registry lets it do only what concerns itself. */
   readonly clientFor: (node: string) => Client
   readonly informers: Informers
   readonly events: EventRecorder
-  /** PEM. Agents must show a certificate of this CA for `system:node:<name>`. */
-  readonly tls: { readonly ca: string; readonly cert: string; readonly key: string }
-  /** `host:port`; port 0 takes a free one, which `port` then gives. */
-  readonly address: string
   readonly clusterUid: string
   /** Of the leader as far as this process knows: grows with each election. */
   readonly epoch: () => number
@@ -50,6 +47,8 @@ export interface GatewayOptions {
   readonly metrics: Metrics
 }
 
+export type GatewayOptions = GatewayCoreOptions & GrpcListenerOptions
+
 export interface Gateway extends Service, PodStreams {
   /** The port listened on, while running. */
   readonly port: number | undefined
@@ -58,31 +57,26 @@ export interface Gateway extends Service, PodStreams {
 }
 
 const maxSessions = 10_000
-const maxMessageBytes = 64 * 1024 * 1024
 const helloDeadlineMs = 15_000
 /** Changes of services come in bursts; each table is complete, so one at the end of a burst is enough. */
 const servicesDelayMs = 20
-const nodePrefix = 'system:node:'
 const byNode = 'gateway-node'
 const byConfig = 'gateway-config'
 
-const serverOptions = {
-  'grpc.keepalive_time_ms': 5000,
-  'grpc.keepalive_timeout_ms': 5000,
-  'grpc.keepalive_permit_without_calls': 1,
-  'grpc.max_receive_message_length': maxMessageBytes,
-  'grpc.max_send_message_length': maxMessageBytes,
-  'grpc.max_concurrent_streams': 1000,
-}
-
 /** The agents' side of the control plane. Ask for it before the informers are run. */
 export function createGateway(options: GatewayOptions): Gateway {
-  return new GrpcGateway(options)
+  return createGatewayOn(grpcListener(options), options)
 }
 
-class GrpcGateway implements Gateway {
+/** The same on something else than gRPC. */
+export function createGatewayOn(listen: Listen, options: GatewayCoreOptions): Gateway {
+  return new SessionGateway(listen, options)
+}
+
+class SessionGateway implements Gateway {
   readonly name = 'gateway'
-  readonly #options: GatewayOptions
+  readonly #listen: Listen
+  readonly #options: GatewayCoreOptions
   readonly #subnets: readonly string[]
   readonly #prefix: string
   readonly #nodes: Informer<Node>
@@ -101,7 +95,8 @@ class GrpcGateway implements Gateway {
   #tableTimer: Disposable | undefined
   #port: number | undefined
 
-  constructor(options: GatewayOptions) {
+  constructor(listen: Listen, options: GatewayCoreOptions) {
+    this.#listen = listen
     this.#options = options
     const { informers, clusterCidr, clock, random, metrics } = options
     this.#subnets = subnetsOf(clusterCidr)
@@ -149,34 +144,32 @@ class GrpcGateway implements Gateway {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const server = new Server(serverOptions)
-    server.addService(NodeAgentService, {
-      // Neither rejects: how a call ends is told on the call.
-      session: (call: SessionCall) => void this.#serveSession(call, signal),
-      stream: (call: StreamCall) => void this.#serveStream(call),
+    using _ = this.#subscribe()
+    const listener = await this.#listen({
+      session: (line) => this.#serveSession(line, signal),
+      stream: (node, call) => this.#serveStream(node, call),
     })
-    const subscriptions = this.#subscribe()
     try {
-      this.#port = await bind(server, this.#options)
-      this.#options.log.info('gateway listening', { address: this.#options.address, port: this.#port })
+      this.#port = listener.port
+      this.#options.log.info('gateway listening', { port: this.#port })
       await aborted(signal)
     } finally {
-      for (const subscription of subscriptions) subscription[Symbol.dispose]()
       for (const session of this.#sessions.values()) session.close('the control plane is stopping')
       this.#tableTimer?.[Symbol.dispose]()
       this.#port = undefined
-      server.forceShutdown()
+      listener.close()
     }
   }
 
-  #subscribe(): readonly Disposable[] {
+  #subscribe(): Disposable {
     const ringUsers = (key: string): void => {
       for (const pod of this.#pods.byIndex(byConfig, key)) this.#ring(pod.spec.nodeName)
     }
     const keyed = (object: ConfigMap | Secret | undefined, keyOf: (namespace: string, name: string) => string): void =>
       ringUsers(keyOf(object?.metadata.namespace ?? '', object?.metadata.name ?? ''))
     const staleTable = (): void => this.#staleTable()
-    return [
+    const subscriptions = new DisposableStack()
+    for (const one of [
       this.#pods.onChange(({ old, new: now }) => {
         this.#ring(now?.spec.nodeName ?? old?.spec.nodeName)
       }),
@@ -184,7 +177,9 @@ class GrpcGateway implements Gateway {
       this.#secrets.onChange(({ old, new: now }) => keyed(now ?? old, secretKey)),
       this.#services.onChange(staleTable),
       this.#slices.onChange(staleTable),
-    ]
+    ])
+      subscriptions.use(one)
+    return subscriptions
   }
 
   #ring(node: string | undefined): void {
@@ -209,39 +204,37 @@ class GrpcGateway implements Gateway {
     return this.#table
   }
 
-  async #serveSession(call: SessionCall, signal: AbortSignal): Promise<void> {
+  /** Rejects with why the session ended. */
+  async #serveSession(line: SessionLine, signal: AbortSignal): Promise<void> {
     const { log, clock } = this.#options
-    call.on('error', () => undefined) // Seen by whoever reads or writes.
-    const node = nodeOf(call)
+    const { node } = line
     let session: NodeSession | undefined
     try {
       if (node === undefined) throw new Denied('the certificate is not that of a node')
-      const messages: AsyncIterator<AgentMessage> = call[Symbol.asyncIterator]()
       const deadline = { clock, ms: helloDeadlineMs, signal, what: 'waiting for hello' }
-      const first = (await withDeadline(deadline, () => messages.next())).value?.message
+      const first = (await withDeadline(deadline, () => line.messages.next())).value?.message
       if (first?.$case !== 'hello') throw new Denied('a session begins with hello')
       if (first.value.node !== node) throw new Denied(`the certificate is that of node "${node}", not of "${first.value.node}"`)
-      session = this.#openSession(node, call)
-      call.on('cancelled', () => session?.close('the connection is gone'))
-      call.on('close', () => session?.close('the connection is gone'))
-      await session.run(first.value, messages)
+      session = this.#openSession(node, line)
+      line.onGone(() => session?.close('the connection is gone'))
+      await session.run(first.value)
     } catch (err) {
       log[err instanceof Denied ? 'warn' : 'info']('node session ended', { node, err })
       this.#sessionEnds.inc({ why: err instanceof Denied ? 'refused' : 'ended' })
-      finish(call, err)
+      throw err
     } finally {
       if (node !== undefined && this.#sessions.get(node) === session) this.#sessions.delete(node)
       this.#sessionGauge.set(this.#sessions.size)
     }
   }
 
-  #openSession(node: string, call: SessionCall): NodeSession {
+  #openSession(node: string, line: SessionLine): NodeSession {
     if (this.#sessions.size >= maxSessions && !this.#sessions.has(node)) throw new Denied('too many nodes have a session')
     this.#sessions.get(node)?.close('a newer session of this node has replaced it')
     const { client, clientFor, informers, clock, log, events, clusterUid, epoch, serviceCidr, clusterCidr } = this.#options
     const { heartbeatMs = 5000 } = this.#options
     const own = clientFor(node)
-    const session = new NodeSession(node, call, {
+    const session = new NodeSession(node, line, {
       clock,
       log,
       heartbeatMs,
@@ -291,28 +284,11 @@ class GrpcGateway implements Gateway {
     return informer.get(key.slice(at + 1))
   }
 
-  async #serveStream(call: StreamCall): Promise<void> {
-    call.on('error', () => undefined) // Seen by whoever reads or writes.
-    try {
-      const node = nodeOf(call)
-      if (node === undefined) throw new Denied('the certificate is not that of a node')
-      const id = await firstId(call, this.#options.clock)
-      if (!this.#streams.arrive(node, id, call)) throw new Denied('nobody waits for this stream')
-    } catch (err) {
-      finish(call, err)
-    }
+  async #serveStream(node: string | undefined, call: StreamCall): Promise<void> {
+    if (node === undefined) throw new Denied('the certificate is not that of a node')
+    const id = await firstId(call, this.#options.clock)
+    if (!this.#streams.arrive(node, id, call)) throw new Denied('nobody waits for this stream')
   }
-}
-
-/** What a client gets to know as PERMISSION_DENIED. */
-class Denied extends Error {
-  override readonly name = 'Denied'
-}
-
-function finish(call: SessionCall | StreamCall, err: unknown): void {
-  const code = err instanceof Denied ? codes.PERMISSION_DENIED : codes.UNAVAILABLE
-  const details = err instanceof Error ? err.message : String(err)
-  if (!call.cancelled && !call.destroyed) call.emit('error', { code, details })
 }
 
 /** The first message without ending the stream, so that whoever takes the call over reads on from there. */
@@ -330,20 +306,6 @@ async function firstId(call: StreamCall, clock: Clock): Promise<string> {
         })
       }),
   )
-}
-
-function nodeOf(call: SessionCall | StreamCall): string | undefined {
-  const { sslPeerCertificate } = call.getAuthContext()
-  const name = sslPeerCertificate?.subject.CN
-  return typeof name === 'string' && name.startsWith(nodePrefix) ? name.slice(nodePrefix.length) : undefined
-}
-
-function bind(server: Server, { address, tls }: GatewayOptions): Promise<number> {
-  const pair = { cert_chain: Buffer.from(tls.cert), private_key: Buffer.from(tls.key) }
-  const credentials = ServerCredentials.createSsl(Buffer.from(tls.ca), [pair], true)
-  return new Promise((resolve, reject) => {
-    server.bindAsync(address, credentials, (err, port) => (err === null ? resolve(port) : reject(err)))
-  })
 }
 
 function recordEvent(events: EventRecorder, node: string, report: EventReport): void {

@@ -1,4 +1,3 @@
-import type { ServerDuplexStream } from '@grpc/grpc-js'
 import type { NodeStatus } from '../../api/kinds/node-status.ts'
 import { isInvalid, StatusError } from '../../api/meta/status.ts'
 import type {
@@ -15,11 +14,9 @@ import { Bell, forEachLimit, isAbort, sleep, withDeadline } from '../../lib/asyn
 import type { Clock } from '../../lib/clock.ts'
 import { LatestByKey } from '../../lib/latest.ts'
 import type { Log } from '../../lib/log.ts'
-import { writeChunk } from '../../lib/writable.ts'
+import type { SessionLine } from './line.ts'
 import { type NodeRegistration, parseJson, parseNode } from './node-registration.ts'
 import type { NodeView, Wanted } from './node-view.ts'
-
-export type SessionCall = ServerDuplexStream<AgentMessage, ControlMessage>
 
 export interface NodeSessionDeps {
   readonly clock: Clock
@@ -44,7 +41,7 @@ const retryMs = 1000
 /** One open session of one node. */
 export class NodeSession {
   readonly node: string
-  readonly #call: SessionCall
+  readonly #line: SessionLine
   readonly #deps: NodeSessionDeps
   readonly #ended = new AbortController()
   readonly #changed = new Bell()
@@ -53,9 +50,9 @@ export class NodeSession {
   #servicesSent: ServiceTable | undefined
   #leaseAtMs: number | undefined
 
-  constructor(node: string, call: SessionCall, deps: NodeSessionDeps) {
+  constructor(node: string, line: SessionLine, deps: NodeSessionDeps) {
     this.node = node
-    this.#call = call
+    this.#line = line
     this.#deps = deps
   }
 
@@ -78,7 +75,7 @@ export class NodeSession {
   }
 
   /** Serves the session from its hello to its end. Rejects with why it ended. */
-  async run(hello: Hello, messages: AsyncIterator<AgentMessage>): Promise<void> {
+  async run(hello: Hello): Promise<void> {
     const { registration, view, welcome, synced, clock, log } = this.#deps
     const { signal } = this.#ended
     const podCidr = await withDeadline({ clock, ms: callDeadlineMs, signal, what: `registering node "${this.node}"` }, (inner) =>
@@ -90,13 +87,14 @@ export class NodeSession {
     await synced(signal)
     view.resume(hello.resultsIn)
     this.#changed.ring()
-    const tasks = [this.#read(messages), this.#push(), this.#storeStatuses(), this.#storeNodeStatus()]
+    const tasks = [this.#read(), this.#push(), this.#storeStatuses(), this.#storeNodeStatus()]
     const guarded = tasks.map((task) => task.catch((err: unknown) => this.#ended.abort(err)))
     await Promise.all(guarded)
     throw signal.reason
   }
 
-  async #read(messages: AsyncIterator<AgentMessage>): Promise<void> {
+  async #read(): Promise<void> {
+    const { messages } = this.#line
     for (let next = await messages.next(); next.done !== true; next = await messages.next()) {
       this.#ended.signal.throwIfAborted()
       await this.#handle(next.value.message)
@@ -197,7 +195,7 @@ export class NodeSession {
   }
 
   #send(message: ControlMessage['message'], signal = this.#ended.signal): Promise<void> {
-    return writeChunk(this.#call, { message }, { signal })
+    return this.#line.send({ message }, { signal })
   }
 }
 
