@@ -5,6 +5,7 @@ import type { KindDef } from '../api/kinds/define.ts'
 import { kindOf, kinds } from '../api/kinds/registry.ts'
 import type { ApiObject } from '../api/meta/object-meta.ts'
 import { StatusError } from '../api/meta/status.ts'
+import { manifestYaml } from '../api/meta/yaml.ts'
 import { UserError } from './output.ts'
 
 /** One object of a manifest, with the way back to its lines. */
@@ -71,10 +72,8 @@ async function readAll(stream: AsyncIterable<Uint8Array | string>): Promise<stri
 export function parseManifests(file: string, text: string): readonly Manifest[] {
   const lines = new LineCounter()
   const documents = parseAllDocuments(text, {
+    ...manifestYaml,
     lineCounter: lines,
-    version: '1.1',
-    merge: true,
-    uniqueKeys: true,
     logLevel: 'silent',
   })
   if (!Array.isArray(documents)) return []

@@ -3,6 +3,7 @@ import { LineCounter, parseDocument } from 'yaml'
 import { decodeProtobuf, protobufMediaType } from '../../api/derive/protobuf.ts'
 import type { FieldValidation, PatchType } from '../../api/meta/request.ts'
 import { badRequest, tooLarge, unsupportedMediaType } from '../../api/meta/status.ts'
+import { manifestYaml } from '../../api/meta/yaml.ts'
 import { parseJson } from './json-text.ts'
 
 export interface Body {
@@ -88,9 +89,7 @@ const aliasLimit = 100
 
 function parsedYaml(text: string): unknown {
   const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, maxAliasCount: aliasLimit } as Parameters<
-    typeof parseDocument
-  >[1])
+  const document = parseDocument(text, { ...manifestYaml, lineCounter: lines, logLevel: 'silent' })
   const [first] = document.errors
   if (first !== undefined) {
     const at = lines.linePos(first.pos[0])

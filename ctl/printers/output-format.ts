@@ -16,6 +16,9 @@ export type Printer = (items: readonly Printable[], isList: boolean) => string
 
 const outputs = 'name, yaml, json, wide, jsonpath=TEMPLATE, custom-columns=HEADER:PATH,…'
 
+// YAML 1.1, in which "on", "12:30" and times are quoted: its readers would not take them for texts otherwise.
+const yamlStyle = { version: '1.1', aliasDuplicateObjects: false, lineWidth: 0, indentSeq: false } as const
+
 /** The printer of an output format; undefined for the two table forms (nothing, and `wide`). */
 export function printerOf(format: string | undefined): Printer | undefined {
   const [name = '', template] = splitOnce(format ?? '', '=')
@@ -28,7 +31,7 @@ export function printerOf(format: string | undefined): Printer | undefined {
     case 'json':
       return (items, isList) => `${JSON.stringify(asOne(items, isList), null, 4)}\n`
     case 'yaml':
-      return (items, isList) => stringify(asOne(items, isList), { aliasDuplicateObjects: false, lineWidth: 0, indentSeq: false })
+      return (items, isList) => stringify(asOne(items, isList), yamlStyle)
     case 'jsonpath':
       return jsonPathPrinter(template)
     case 'custom-columns':
@@ -63,11 +66,20 @@ function asOne(items: readonly Printable[], isList: boolean): unknown {
   return isList ? { apiVersion: 'v1', items: objects, kind: 'List', metadata: { resourceVersion: '' } } : objects[0]
 }
 
-/** apiVersion and kind first, the rest as people write manifests. */
+/** Without what only machines read, and every key where people look for it: in the order of the alphabet. */
 function ordered(object: ApiObject): unknown {
-  const { apiVersion, kind, metadata, ...rest } = object
-  const { managedFields: _, ...shown } = metadata
-  return { apiVersion, kind, metadata: shown, ...rest }
+  const { managedFields: _, ...metadata } = object.metadata
+  return sorted({ ...object, metadata })
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, inner]) => [key, sorted(inner)]),
+  )
 }
 
 function splitOnce(value: string, separator: string): [string, string | undefined] {

@@ -1,0 +1,41 @@
+import type { ScalarTag, Tags } from 'yaml'
+
+/**
+ * How Kubernetes' own programs read a manifest: YAML 1.1 (`0400` is octal, `yes` is true), but times and numbers to the
+ * base 60 (`12:30`) are texts, `0o400` is a number too, and `!!binary` gives the text that it encodes.
+ */
+export const manifestYaml = {
+  version: '1.1',
+  merge: true,
+  uniqueKeys: true,
+  customTags: (tags: Tags): Tags => [newOctal, ...tags.filter((tag) => !isForeign(tag)), encodedText],
+} as const
+
+const newOctal: ScalarTag = {
+  tag: 'tag:yaml.org,2002:int',
+  default: true,
+  format: 'NEW_OCTAL',
+  test: /^[-+]?0o[0-7][0-7_]*$/,
+  resolve: (text) => {
+    const value = Number.parseInt(text.replace(/^[-+]?0o/, '').replaceAll('_', ''), 8)
+    return text.startsWith('-') ? -value : value
+  },
+}
+
+const encodedText: ScalarTag = {
+  tag: 'tag:yaml.org,2002:binary',
+  resolve: (text, onError) => {
+    try {
+      return new TextDecoder().decode(Uint8Array.from(atob(text.replaceAll(/\s/g, '')), (char) => char.charCodeAt(0)))
+    } catch {
+      onError('!!binary is not followed by base64')
+      return text
+    }
+  },
+}
+
+function isForeign(tag: Tags[number]): boolean {
+  if (typeof tag === 'string') return false
+  const isBase60 = 'format' in tag && tag.format === 'TIME'
+  return isBase60 || tag.tag.endsWith(':timestamp') || tag.tag.endsWith(':binary')
+}
