@@ -51,7 +51,7 @@ function addCommand(
     .description(def.summary)
     .argument('[args...]')
     .exitOverride()
-    .usage(`${def.args ?? ''} [flags]`)
+    .usage(`${def.args === undefined ? '' : `${def.args} `}[flags]`)
   parent.exitOverride()
   addFlags(command, def.flags)
   command
@@ -61,7 +61,7 @@ function addCommand(
   if (def.examples !== undefined) command.addHelpText('after', `\nExamples:\n${def.examples.map((one) => `  ${one}`).join('\n')}`)
   command.action(async (args: readonly string[], values: Readonly<Record<string, unknown>>) => {
     const context = contextFor(values as unknown as GlobalFlags)
-    const flags = Object.fromEntries(Object.keys(def.flags).map((name) => [name, values[name]]))
+    const flags = Object.fromEntries(Object.entries(def.flags).map(([name, flag]) => [name, values[name] ?? flag.default]))
     try {
       end((await def.run({ args, rest, flags } as Input<FlagDefs>, context)) ?? 0)
     } catch (err) {

@@ -1,5 +1,5 @@
 import { type Command as Commander, InvalidArgumentError, Option } from 'commander'
-import { OptionError, parseDuration } from '../lib/options.ts'
+import { formatDuration, OptionError, parseDuration } from '../lib/options.ts'
 
 /** A command's flag, declared once: parsing, help and the value's type derive from it. */
 export interface FlagDef<T> {
@@ -39,7 +39,7 @@ export const texts = (s: Settings & { value?: string }): FlagDef<readonly string
   ...s,
   default: [],
   repeat: true,
-  parse: (value, previous) => [...(previous as readonly string[]), value],
+  parse: (value, previous) => [...((previous ?? []) as readonly string[]), value],
 })
 export const int = (s: Settings): FlagDef<number | undefined> => ({
   value: 'number',
@@ -71,8 +71,16 @@ export function addFlags(command: Commander, defs: FlagDefs): void {
     const long = `--${def.default === true ? 'no-' : ''}${kebab(name)}`
     const value = def.value === undefined ? '' : def.optionalValue === true ? ` [${def.value}]` : ` <${def.value}>`
     const option = new Option(`${def.short === undefined ? '' : `-${def.short}, `}${long}${value}`, def.help)
-    if (def.default !== undefined && def.default !== true) option.default(def.default)
+    const said = defaultText(def)
+    if (said !== undefined) option.default(def.default, said)
     if (def.parse !== undefined) option.argParser(def.parse)
     command.addOption(option)
   }
+}
+
+/** What the help says of a default; nothing of one that goes without saying. */
+function defaultText({ value, default: fallback }: FlagDef<unknown>): string | undefined {
+  if (fallback === 0) return undefined
+  if (typeof fallback === 'number') return value === 'duration' ? formatDuration(fallback) : String(fallback)
+  return typeof fallback === 'string' ? fallback : undefined
 }

@@ -45,6 +45,19 @@ export function parseDuration(value: string): number {
   return total
 }
 
+/** The shortest writing that `parseDuration` takes, as in `1m30s`. */
+export function formatDuration(ms: number): string {
+  if (ms <= 0) return '0'
+  let rest = Math.round(ms)
+  let out = ''
+  for (const unit of ['h', 'm', 's', 'ms']) {
+    const size = unitMs[unit] ?? 1
+    if (rest >= size) out += `${Math.floor(rest / size)}${unit}`
+    rest %= size
+  }
+  return out
+}
+
 export type OptionDefs = Readonly<Record<string, OptionDef<unknown>>>
 export type OptionsOf<D extends OptionDefs> = { readonly [K in keyof D]: D[K] extends OptionDef<infer T> ? T : never }
 
@@ -99,9 +112,14 @@ export function optionsHelp(defs: OptionDefs): string {
   return Object.entries(defs)
     .map(
       ([name, def]) =>
-        `  --${kebab(name)} (${def.type}${def.default === undefined ? '' : `, default ${String(def.default)}`})\n      ${def.help}`,
+        `  --${kebab(name)} (${def.type}${def.default === undefined ? '' : `, default ${defaultText(def)}`})\n      ${def.help}`,
     )
     .join('\n')
+}
+
+function defaultText({ type, default: value }: OptionDef<unknown>): string {
+  if (type === 'duration' && typeof value === 'number') return formatDuration(value)
+  return value === '' || (Array.isArray(value) && value.length === 0) ? 'none' : String(value)
 }
 
 const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
