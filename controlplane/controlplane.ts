@@ -1,16 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { hostname, networkInterfaces } from 'node:os'
 import { join } from 'node:path'
-import { Namespace } from '../api/kinds/namespace.ts'
-import { kinds } from '../api/kinds/registry.ts'
-import { controlPlaneIdentity, nodeIdentity } from '../api/meta/request.ts'
-import { unavailable } from '../api/meta/status.ts'
-import type { PodStreams } from '../api/meta/streams.ts'
-import { controllerServices } from '../client/controller.ts'
-import { createEventRecorder } from '../client/events.ts'
-import { createInformers, type Informers } from '../client/informers.ts'
-import { createClient } from '../client/typed-client.ts'
-import { Bell } from '../lib/async.ts'
 import { Backoff } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
@@ -19,24 +9,19 @@ import { writeWhole } from '../lib/private-files.ts'
 import type { Random } from '../lib/random.ts'
 import { type Service, type SuperviseOptions, superviseGroups } from '../lib/service.ts'
 import { createApiServer } from './apiserver/server.ts'
-import { bootstrap } from './controllers/bootstrap.ts'
-import { controllers } from './controllers/registry.ts'
+import { composeCore } from './core.ts'
 import { etcdProcess } from './etcd-process/etcd-process.ts'
-import { createGateway } from './gateway/gateway.ts'
+import { grpcListener } from './gateway/grpc-listener.ts'
 import type { Options } from './options.ts'
 import { kubeconfig } from './pki/kubeconfig.ts'
 import { loadOrCreatePki, type Pki } from './pki/pki.ts'
-import { inProcess } from './registry/in-process.ts'
-import { createRegistry } from './registry/registry.ts'
-import { createScheduler } from './scheduler/scheduler.ts'
-import { createWatchCache } from './store/cache.ts'
 import { createCompactor } from './store/compactor.ts'
 import { encrypted } from './store/encryption.ts'
 import { type EtcdStore, etcdStore } from './store/etcd.ts'
 import type { EtcdTls } from './store/etcd-client.ts'
 import { createEtcdUpkeep } from './store/etcd-upkeep.ts'
 import { loadOrCreateKeyring } from './store/keyring.ts'
-import { electionPrefix, type Leadership } from './store/store.ts'
+import type { Store } from './store/store.ts'
 
 export interface ControlPlaneDeps {
   readonly clock: Clock
@@ -47,10 +32,6 @@ export interface ControlPlaneDeps {
 
 const drainMs = 10_000
 const etcdQuotaBytes = 4 * 1024 ** 3
-/** Its UID is the cluster's, as tools of Kubernetes take it. */
-const uidNamespace = 'kube-system'
-/** A leader that died is replaced within this and a second. */
-const leaderTtlMs = 4_000
 const backoffs = { baseMs: 200, maxMs: 10_000, resetAfterMs: 60_000 }
 
 /** Puts a whole control plane together and runs it until aborted. The only place that sees all rooms. */
@@ -112,48 +93,32 @@ async function externalTls({ etcdCa, etcdCert, etcdKey }: Options): Promise<Etcd
 interface Parts {
   readonly pki: Pki
   readonly etcd: Etcd
-  readonly store: Parameters<typeof createRegistry>[0]['store']
+  readonly store: Store
 }
 
 /** Groups in the order in which they start; they stop in the reverse one. */
 function compose(options: Options, { pki, etcd, store }: Parts, deps: ControlPlaneDeps): readonly (readonly Service[])[] {
-  const { clock, log, random, metrics } = deps
-  const cache = createWatchCache({ store, kinds, clock, log, metrics })
-  const { serviceCidr, nodePorts } = options
-  const registry = createRegistry({ store, cache, clock, random, log, kinds, serviceCidr, nodePortRange: nodePorts })
-  const leader = new Leader()
-  const fence = () => leader.fence
-  const client = createClient(inProcess(registry, controlPlaneIdentity, fence))
-  const informers = createInformers({ client, clock, random, log })
-  const recorder = (component: string) => createEventRecorder({ client, clock, log, component })
-  const events = recorder('skiff-controllers')
-  const schedulerEvents = recorder('default-scheduler')
-  const agentEvents = recorder('skiff-agent')
-  const startRevision = () => leader.fence?.createRevision ?? 0
-  const common = { client, informers, clock, random, log, metrics, startRevision }
-  const defs = controllers({ informers, clock, events }, { graceMs: options.nodeMonitorGracePeriod })
-  const gateway = createGateway({
-    informers,
-    clientFor: (node) => createClient(inProcess(registry, nodeIdentity(node), fence)),
-    client,
-    events: agentEvents,
-    clock,
-    random,
-    log,
-    metrics,
-    tls: { ca: pki.clusterAuthority.cert, cert: pki.gateway.cert, key: pki.gateway.key },
-    address: `${options.bindAddress}:${options.gatewayPort}`,
-    epoch: startRevision,
-    // Read at each session: it is not known before bootstrap has run.
-    get clusterUid() {
-      return informers.for(Namespace).get(uidNamespace)?.metadata.uid ?? ''
+  const { clock, log, metrics } = deps
+  const { serviceCidr } = options
+  const core = composeCore(
+    {
+      store,
+      identity: hostname(),
+      serviceCidr,
+      clusterCidr: options.clusterCidr,
+      nodePorts: options.nodePorts,
+      nodeGraceMs: options.nodeMonitorGracePeriod,
+      apiServer: { addresses: ownAddresses(), port: options.apiPort, clusterIP: firstAddress(serviceCidr) },
+      listen: grpcListener({
+        tls: { ca: pki.clusterAuthority.cert, cert: pki.gateway.cert, key: pki.gateway.key },
+        address: `${options.bindAddress}:${options.gatewayPort}`,
+      }),
     },
-    clusterCidr: options.clusterCidr,
-    serviceCidr,
-  })
+    deps,
+  )
   const apiServer = createApiServer({
-    registry,
-    streams: leader.streams(gateway),
+    registry: core.registry,
+    streams: core.streams,
     tls: { ca: pki.clusterAuthority.cert, cert: pki.apiserver.cert, key: pki.apiserver.key },
     host: options.bindAddress,
     port: options.apiPort,
@@ -161,16 +126,10 @@ function compose(options: Options, { pki, etcd, store }: Parts, deps: ControlPla
     log,
     metrics,
     notReady: () =>
-      informers.services.every((one) => (one as { hasSynced?: boolean }).hasSynced === true)
+      core.informers.every((one) => (one as { hasSynced?: boolean }).hasSynced === true)
         ? undefined
         : 'the informers have not synced',
   })
-  const apiServerPlace = { addresses: ownAddresses(), port: options.apiPort, clusterIP: firstAddress(serviceCidr) }
-  const leading: readonly (readonly Service[])[] = [
-    [once('bootstrap', (signal) => bootstrap({ client, apiServer: apiServerPlace, signal }))],
-    [events, schedulerEvents, agentEvents],
-    [...controllerServices(defs, common), createScheduler({ ...common, events: schedulerEvents }), whenKnown(gateway, informers)],
-  ]
   const upkeep =
     etcd.process.length > 0
       ? [
@@ -178,85 +137,7 @@ function compose(options: Options, { pki, etcd, store }: Parts, deps: ControlPla
           createEtcdUpkeep({ store: etcd.store, quotaBytes: etcdQuotaBytes, clock, log, metrics }),
         ]
       : []
-  return [[...etcd.process], [cache, ...upkeep], [...informers.services], [apiServer], [leader.service(leading, store, deps)]]
-}
-
-/** No agent may be welcomed before the cluster has its UID: that of the namespace kube-system, which bootstrap makes. */
-function whenKnown(gateway: Service, informers: Informers): Service {
-  const namespaces = informers.for(Namespace)
-  return {
-    name: gateway.name,
-    async run(signal) {
-      const bell = new Bell()
-      {
-        using _ = namespaces.onChange(() => bell.ring())
-        while (namespaces.get(uidNamespace) === undefined) await bell.wait({ signal })
-      }
-      await gateway.run(signal)
-    },
-  }
-}
-
-/** A service that has done its work when `work` resolves. */
-function once(name: string, work: (signal: AbortSignal) => Promise<void>): Service {
-  return {
-    name,
-    async run(signal) {
-      await work(signal)
-      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
-    },
-  }
-}
-
-/** Runs for the leadership, and what only a leader runs. */
-class Leader {
-  /** Of the last election that was won. After it is lost writes with it fail, which is what it is for (law 4). */
-  fence: Leadership['fence'] | undefined
-  #isLeading = false
-
-  service(groups: readonly (readonly Service[])[], store: Parts['store'], { clock, random, log }: ControlPlaneDeps): Service {
-    return {
-      name: 'leader',
-      run: async (signal) => {
-        const key = `${electionPrefix}controlplane`
-        const leadership = await store.campaign({ key, value: hostname(), ttlMs: leaderTtlMs, signal })
-        this.fence = leadership.fence
-        this.#isLeading = true
-        log.info('leading', { epoch: leadership.fence.createRevision })
-        try {
-          const both = AbortSignal.any([signal, leadership.lost])
-          await superviseGroups(groups, {
-            clock,
-            log,
-            backoff: new Backoff({ ...backoffs, clock, random }),
-            signal: both,
-            drainMs,
-          })
-        } finally {
-          this.#isLeading = false
-          log.info('no longer leading')
-          await leadership.resign()
-        }
-      },
-    }
-  }
-
-  /** Agents hold their sessions with the leader: only it reaches containers. */
-  streams(gateway: PodStreams): PodStreams {
-    const check = (): void => {
-      if (!this.#isLeading) throw unavailable('this control plane does not lead; ask again in a moment')
-    }
-    return {
-      async *log(ref, options, opts) {
-        check()
-        yield* gateway.log(ref, options, opts)
-      },
-      async *exec(ref, options, input, opts) {
-        check()
-        yield* gateway.exec(ref, options, input, opts)
-      },
-    }
-  }
+  return [[...etcd.process], [core.cache, ...upkeep], core.informers, [apiServer], [core.leader]]
 }
 
 async function writeAdminKubeconfig({ dataDir, apiPort }: Options, { admin, clusterAuthority, folder }: Pki): Promise<void> {

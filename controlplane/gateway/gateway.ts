@@ -18,7 +18,6 @@ import type { Log } from '../../lib/log.ts'
 import type { Metrics } from '../../lib/metrics.ts'
 import { type Random, uuid } from '../../lib/random.ts'
 import type { Service } from '../../lib/service.ts'
-import { type GrpcListenerOptions, grpcListener } from './grpc-listener.ts'
 import { Denied, type Listen, type SessionLine } from './line.ts'
 import { NodeRegistration } from './node-registration.ts'
 import { NodeSession } from './node-session.ts'
@@ -28,7 +27,7 @@ import { storePodStatus } from './pod-status.ts'
 import { GatewayStreams, type StreamCall } from './pod-streams.ts'
 import { serviceTable } from './service-table.ts'
 
-export interface GatewayCoreOptions {
+export interface GatewayOptions {
   /** Under the control plane's identity. */
   readonly client: Client
   /** Under a node's own identity: the registry lets it do only what concerns itself. */
@@ -47,8 +46,6 @@ export interface GatewayCoreOptions {
   readonly metrics: Metrics
 }
 
-export type GatewayOptions = GatewayCoreOptions & GrpcListenerOptions
-
 export interface Gateway extends Service, PodStreams {
   /** The port listened on, while running. */
   readonly port: number | undefined
@@ -64,19 +61,14 @@ const byNode = 'gateway-node'
 const byConfig = 'gateway-config'
 
 /** The agents' side of the control plane. Ask for it before the informers are run. */
-export function createGateway(options: GatewayOptions): Gateway {
-  return createGatewayOn(grpcListener(options), options)
-}
-
-/** The same on something else than gRPC. */
-export function createGatewayOn(listen: Listen, options: GatewayCoreOptions): Gateway {
+export function createGateway(listen: Listen, options: GatewayOptions): Gateway {
   return new SessionGateway(listen, options)
 }
 
 class SessionGateway implements Gateway {
   readonly name = 'gateway'
   readonly #listen: Listen
-  readonly #options: GatewayCoreOptions
+  readonly #options: GatewayOptions
   readonly #subnets: readonly string[]
   readonly #prefix: string
   readonly #nodes: Informer<Node>
@@ -95,7 +87,7 @@ class SessionGateway implements Gateway {
   #tableTimer: Disposable | undefined
   #port: number | undefined
 
-  constructor(listen: Listen, options: GatewayCoreOptions) {
+  constructor(listen: Listen, options: GatewayOptions) {
     this.#listen = listen
     this.#options = options
     const { informers, clusterCidr, clock, random, metrics } = options

@@ -10,6 +10,7 @@ import { nodeIdentity } from '../../api/meta/request.ts'
 import type { EventSubject, EventText } from '../../client/events.ts'
 import { createInformers } from '../../client/informers.ts'
 import { createGateway, type Gateway, type GatewayOptions } from '../../controlplane/gateway/gateway.ts'
+import { type GrpcListenerOptions, grpcListener } from '../../controlplane/gateway/grpc-listener.ts'
 import { Authority, type KeyPair } from '../../controlplane/pki/authority.ts'
 import { createWorld, type World } from '../../controlplane/testing/world.ts'
 import { type Clock, systemClock } from '../../lib/clock.ts'
@@ -20,7 +21,7 @@ import { systemRandom } from '../../lib/random.ts'
 export interface Bed extends AsyncDisposable {
   readonly world: World<Clock>
   readonly gateway: Gateway
-  readonly serverTls: GatewayOptions['tls']
+  readonly serverTls: GrpcListenerOptions['tls']
   readonly events: { subject: EventSubject; event: EventText }[]
   /** Ends the gateway and starts another on the same port, as a control plane that restarts. */
   restart(over?: Partial<GatewayOptions>): Promise<void>
@@ -62,14 +63,13 @@ export async function createBed(): Promise<Bed> {
   const events: Bed['events'] = []
   const stops: (() => Promise<void>)[] = []
   const start = async (over: Partial<GatewayOptions>, port: number) => {
-    const gateway = createGateway({
+    const listen = grpcListener({ tls: { ca: authority.cert, ...server }, address: `127.0.0.1:${port}` })
+    const gateway = createGateway(listen, {
       ...deps,
       client: world.client,
       clientFor: (node) => world.as(nodeIdentity(node)),
       informers,
       events: { record: (subject, event) => void events.push({ subject, event }) },
-      tls: { ca: authority.cert, ...server },
-      address: `127.0.0.1:${port}`,
       clusterUid: 'cluster-1',
       epoch: () => 3,
       clusterCidr: '10.42.0.0/16',

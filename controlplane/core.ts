@@ -1,0 +1,193 @@
+import { Namespace } from '../api/kinds/namespace.ts'
+import { kinds } from '../api/kinds/registry.ts'
+import { controlPlaneIdentity, nodeIdentity } from '../api/meta/request.ts'
+import { unavailable } from '../api/meta/status.ts'
+import type { PodStreams } from '../api/meta/streams.ts'
+import { controllerServices } from '../client/controller.ts'
+import { createEventRecorder } from '../client/events.ts'
+import { createInformers, type Informers } from '../client/informers.ts'
+import { createClient } from '../client/typed-client.ts'
+import { Bell } from '../lib/async.ts'
+import { Backoff } from '../lib/backoff.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Log } from '../lib/log.ts'
+import type { Metrics } from '../lib/metrics.ts'
+import type { Random } from '../lib/random.ts'
+import { type Service, superviseGroups } from '../lib/service.ts'
+import { type BootstrapOptions, bootstrap } from './controllers/bootstrap.ts'
+import { controllers } from './controllers/registry.ts'
+import { createGateway } from './gateway/gateway.ts'
+import type { Listen } from './gateway/line.ts'
+import { inProcess } from './registry/in-process.ts'
+import type { Registry } from './registry/options.ts'
+import { createRegistry } from './registry/registry.ts'
+import { createScheduler } from './scheduler/scheduler.ts'
+import { createWatchCache } from './store/cache.ts'
+import { electionPrefix, type Leadership, type Store } from './store/store.ts'
+import type { WatchCache } from './store/watch-cache.ts'
+
+export interface CoreDeps {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly metrics: Metrics
+}
+
+export interface CoreOptions {
+  readonly store: Store
+  /** For people who look who leads. */
+  readonly identity: string
+  readonly serviceCidr: string
+  readonly clusterCidr: string
+  readonly nodePorts: string
+  /** Silence after which a node counts as unreachable. */
+  readonly nodeGraceMs: number
+  readonly apiServer: Required<BootstrapOptions>['apiServer']
+  /** Where agents arrive. */
+  readonly listen: Listen
+}
+
+/** A control plane without its doors: everything between the store on one side, HTTPS and the agents on the other. */
+export interface Core {
+  readonly cache: WatchCache & Service
+  readonly registry: Registry
+  readonly informers: readonly Service[]
+  readonly streams: PodStreams
+  /** Runs for the leadership, and what only a leader runs. */
+  readonly leader: Service
+}
+
+/** Its UID is the cluster's, as tools of Kubernetes take it. */
+const uidNamespace = 'kube-system'
+/** A leader that died is replaced within this and a second. */
+const leaderTtlMs = 4_000
+const drainMs = 10_000
+const backoffs = { baseMs: 200, maxMs: 10_000, resetAfterMs: 60_000 }
+
+export function composeCore(options: CoreOptions, deps: CoreDeps): Core {
+  const { store, serviceCidr } = options
+  const { clock, log, random, metrics } = deps
+  const cache = createWatchCache({ store, kinds, clock, log, metrics })
+  const registry = createRegistry({ store, cache, clock, random, log, kinds, serviceCidr, nodePortRange: options.nodePorts })
+  const leader = new Leader(options, deps)
+  const fence = () => leader.fence
+  const client = createClient(inProcess(registry, controlPlaneIdentity, fence))
+  const informers = createInformers({ client, clock, random, log })
+  const recorder = (component: string) => createEventRecorder({ client, clock, log, component })
+  const events = recorder('skiff-controllers')
+  const schedulerEvents = recorder('default-scheduler')
+  const agentEvents = recorder('skiff-agent')
+  const startRevision = () => leader.fence?.createRevision ?? 0
+  const common = { client, informers, clock, random, log, metrics, startRevision }
+  const defs = controllers({ informers, clock, events }, { graceMs: options.nodeGraceMs })
+  const gateway = createGateway(options.listen, {
+    informers,
+    clientFor: (node) => createClient(inProcess(registry, nodeIdentity(node), fence)),
+    client,
+    events: agentEvents,
+    clock,
+    random,
+    log,
+    metrics,
+    epoch: startRevision,
+    // Read at each session: it is not known before bootstrap has run.
+    get clusterUid() {
+      return informers.for(Namespace).get(uidNamespace)?.metadata.uid ?? ''
+    },
+    clusterCidr: options.clusterCidr,
+    serviceCidr,
+  })
+  const leading: readonly (readonly Service[])[] = [
+    [once('bootstrap', (signal) => bootstrap({ client, apiServer: options.apiServer, signal }))],
+    [events, schedulerEvents, agentEvents],
+    [...controllerServices(defs, common), createScheduler({ ...common, events: schedulerEvents }), whenKnown(gateway, informers)],
+  ]
+  return { cache, registry, informers: informers.services, streams: leader.streams(gateway), leader: leader.service(leading) }
+}
+
+/** No agent may be welcomed before the cluster has its UID: that of the namespace kube-system, which bootstrap makes. */
+function whenKnown(gateway: Service, informers: Informers): Service {
+  const namespaces = informers.for(Namespace)
+  return {
+    name: gateway.name,
+    async run(signal) {
+      const bell = new Bell()
+      {
+        using _ = namespaces.onChange(() => bell.ring())
+        while (namespaces.get(uidNamespace) === undefined) await bell.wait({ signal })
+      }
+      await gateway.run(signal)
+    },
+  }
+}
+
+/** A service that has done its work when `work` resolves. */
+function once(name: string, work: (signal: AbortSignal) => Promise<void>): Service {
+  return {
+    name,
+    async run(signal) {
+      await work(signal)
+      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+    },
+  }
+}
+
+/** Runs for the leadership, and what only a leader runs. */
+class Leader {
+  readonly #options: CoreOptions
+  readonly #deps: CoreDeps
+  /** Of the last election that was won. After it is lost writes with it fail, which is what it is for (law 4). */
+  fence: Leadership['fence'] | undefined
+  #isLeading = false
+
+  constructor(options: CoreOptions, deps: CoreDeps) {
+    this.#options = options
+    this.#deps = deps
+  }
+
+  service(groups: readonly (readonly Service[])[]): Service {
+    const { store, identity } = this.#options
+    const { clock, random, log } = this.#deps
+    return {
+      name: 'leader',
+      run: async (signal) => {
+        const key = `${electionPrefix}controlplane`
+        const leadership = await store.campaign({ key, value: identity, ttlMs: leaderTtlMs, signal })
+        this.fence = leadership.fence
+        this.#isLeading = true
+        log.info('leading', { epoch: leadership.fence.createRevision })
+        try {
+          const both = AbortSignal.any([signal, leadership.lost])
+          await superviseGroups(groups, {
+            clock,
+            log,
+            backoff: new Backoff({ ...backoffs, clock, random }),
+            signal: both,
+            drainMs,
+          })
+        } finally {
+          this.#isLeading = false
+          log.info('no longer leading')
+          await leadership.resign()
+        }
+      },
+    }
+  }
+
+  /** Agents hold their sessions with the leader: only it reaches containers. */
+  streams(gateway: PodStreams): PodStreams {
+    const check = (): void => {
+      if (!this.#isLeading) throw unavailable('this control plane does not lead; ask again in a moment')
+    }
+    return {
+      async *log(ref, options, opts) {
+        check()
+        yield* gateway.log(ref, options, opts)
+      },
+      async *exec(ref, options, input, opts) {
+        check()
+        yield* gateway.exec(ref, options, input, opts)
+      },
+    }
+  }
+}
