@@ -49,7 +49,8 @@ function containerStatus(container: Container, role: ContainerRole, input: Conta
         ? newest.isDead && exitCodeOf(newest.state) === 0
         : isRunning && isInLiveSandbox(view, newest) && facts.isReady(newest.state.id),
     restartCount: newest.state.identity.attempt,
-    image: container.image ?? newest.state.image,
+    // What this one was made of, which after a change of the spec is not yet what is wanted.
+    image: newest.state.image,
     imageID: newest.state.imageId,
     containerID: containerId(newest.state),
     started: isRunning && facts.isStarted(newest.state.id),

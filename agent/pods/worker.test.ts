@@ -267,6 +267,16 @@ test('a changed image restarts the container', async () => {
   expect(running.map(({ image, identity }) => ({ image, attempt: identity.attempt }))).toEqual([{ image: 'web:2', attempt: 1 }])
 })
 
+test('the status tells the image that a container has, not the one that it is to have', async () => {
+  await started({ pullMs: 5_000 }, testPod())
+  await world.pass(6_000)
+  world.desired.put(testPod({ containers: [{ name: 'web', image: 'web:2' }] }))
+  await world.pass(1_000)
+  expect(world.status().containerStatuses).toMatchObject([{ image: 'web:1', ready: false }])
+  await world.pass(6_000)
+  expect(world.status().containerStatuses).toMatchObject([{ image: 'web:2', ready: true, restartCount: 1 }])
+})
+
 test('an image that is changed while the old one is pulled is not waited for', async () => {
   await started({ images: [], pullMs: 60_000 }, testPod())
   await world.pass(10_000)
