@@ -1,9 +1,11 @@
 import { Command, CommanderError } from 'commander'
 import { StatusError } from '../api/meta/status.ts'
+import { normalizeArgv } from './argv.ts'
 import type { CommandDef, Context, Input } from './command.ts'
 import { commands } from './commands/registry.ts'
 import { addFlags, type FlagDefs } from './flags.ts'
 import { UserError } from './output.ts'
+import { inKubectlWords, plainHelp } from './wording.ts'
 
 /** Flags that every command takes, wherever they stand. */
 export interface GlobalFlags {
@@ -18,15 +20,17 @@ export async function runCli(argv: readonly string[], contextFor: (globals: Glob
   const root = new Command('ctl')
     .description('Runs Kubernetes manifests on plain Docker hosts.')
     .helpCommand(false)
+    .usage('COMMAND [flags]')
+    .configureHelp(plainHelp)
+    .configureOutput({ outputError: (text, write) => write(inKubectlWords(text, 'ctl')) })
     .enablePositionalOptions(false)
-  const at = argv.indexOf('--')
-  const rest = at < 0 ? [] : argv.slice(at + 1)
-  for (const def of commands)
-    addCommand(root, def, rest, contextFor, (value) => {
-      code = value
-    })
   try {
-    await root.parseAsync(at < 0 ? [...argv] : argv.slice(0, at), { from: 'user' })
+    const line = normalizeArgv(argv[0] === 'help' ? [...argv.slice(1), '--help'] : argv, commands)
+    for (const def of commands)
+      addCommand(root, def, line.rest, contextFor, (value) => {
+        code = value
+      })
+    await root.parseAsync([...line.argv], { from: 'user' })
     return code
   } catch (err) {
     if (err instanceof CommanderError) return err.exitCode
@@ -42,16 +46,14 @@ function addCommand(
   end: (code: number) => void,
 ): void {
   const [first = '', second] = def.name.split(' ')
-  const parent =
-    second === undefined
-      ? root
-      : (root.commands.find((one) => one.name() === first) ?? root.command(first).description(`Manage a ${first}`))
+  const parent = second === undefined ? root : (root.commands.find((one) => one.name() === first) ?? addParent(root, first))
   const command = parent
     .command(second ?? first)
     .description(def.summary)
     .argument('[args...]')
     .exitOverride()
     .usage(`${def.args === undefined ? '' : `${def.args} `}[flags]`)
+  command.configureOutput({ outputError: (text, write) => write(inKubectlWords(text, `ctl ${def.name}`)) })
   parent.exitOverride()
   addFlags(command, def.flags)
   command
@@ -68,6 +70,15 @@ function addCommand(
       end(report(err, context))
     }
   })
+}
+
+function addParent(root: Command, name: string): Command {
+  return root
+    .command(name)
+    .description(`Manage a ${name}`)
+    .usage('COMMAND [flags]')
+    .helpCommand(false)
+    .configureOutput({ outputError: (text, write) => write(inKubectlWords(text, `ctl ${name}`)) })
 }
 
 /** Says what went wrong, in kubectl's words where the server said it. */

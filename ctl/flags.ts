@@ -9,8 +9,8 @@ export interface FlagDef<T> {
   /** How the value is called in the help; absent for a switch. */
   readonly value?: string
   readonly repeat?: boolean
-  /** The switch may also carry a value: `--x` or `--x=value`. */
-  readonly optionalValue?: boolean
+  /** What `--x` without `=value` stands for; `--x value` is not possible then. */
+  readonly preset?: string
   parse?(text: string, previous: unknown): unknown
   /** Never set: carries the type. */
   readonly __type?: T
@@ -29,6 +29,12 @@ export const textOr = (fallback: string, s: Settings & { value?: string }): Flag
   value: 'text',
   ...s,
   default: fallback,
+})
+/** `--x` stands for `--x=preset`. */
+export const textWithPreset = (preset: string, s: Settings & { value?: string }): FlagDef<string | undefined> => ({
+  value: 'text',
+  ...s,
+  preset,
 })
 export const toggle = (s: Settings): FlagDef<boolean> => ({ ...s, default: false })
 /** `--no-NAME`: true unless given. */
@@ -65,12 +71,15 @@ export const duration = (s: Settings & { default?: number }): FlagDef<number> =>
 
 const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 
+/** The flag as it is typed: `--dry-run`, or `--no-wait` for what is on unless switched off. */
+export const longOf = (name: string, { default: value }: FlagDef<unknown>): string =>
+  `--${value === true ? 'no-' : ''}${kebab(name)}`
+
 /** Teaches a commander command the flags. */
 export function addFlags(command: Commander, defs: FlagDefs): void {
   for (const [name, def] of Object.entries(defs)) {
-    const long = `--${def.default === true ? 'no-' : ''}${kebab(name)}`
-    const value = def.value === undefined ? '' : def.optionalValue === true ? ` [${def.value}]` : ` <${def.value}>`
-    const option = new Option(`${def.short === undefined ? '' : `-${def.short}, `}${long}${value}`, def.help)
+    const value = def.value === undefined ? '' : ` <${def.value}>`
+    const option = new Option(`${def.short === undefined ? '' : `-${def.short}, `}${longOf(name, def)}${value}`, def.help)
     const said = defaultText(def)
     if (said !== undefined) option.default(def.default, said)
     if (def.parse !== undefined) option.argParser(def.parse)

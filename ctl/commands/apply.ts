@@ -3,7 +3,7 @@ import { isConflict, isNotFound } from '../../api/meta/status.ts'
 import { createThreeWayPatch } from '../../api/patch/three-way.ts'
 import type { Client } from '../../client/client.ts'
 import { type Context, defineCommand } from '../command.ts'
-import { duration, off, text, texts, toggle } from '../flags.ts'
+import { duration, off, text, texts, textWithPreset, toggle } from '../flags.ts'
 import { explainRefusal, loadManifests, type Manifest } from '../manifests.ts'
 import { printerOf } from '../printers/output-format.ts'
 import { place, printedName } from '../resources.ts'
@@ -22,7 +22,7 @@ export const apply = defineCommand({
     recursive: toggle({ short: 'R', help: 'Folders with all below them' }),
     wait: off({ help: 'Leave as soon as everything is written' }),
     timeout: duration({ help: 'How long to wait for the outcome', default: 10 * 60_000 }),
-    dryRun: text({ value: 'mode', help: 'server: check everything, write nothing' }),
+    dryRun: textWithPreset('server', { value: 'mode', help: 'server: check everything, write nothing; none' }),
     output: text({ short: 'o', value: 'format', help: 'Print the objects: name, yaml, json …' }),
   },
   examples: ['ctl apply -f app.yaml', 'cat app.yaml | ctl apply -f -', 'ctl apply -f manifests/ --no-wait'],
