@@ -98,7 +98,7 @@ export async function runAgent(options: Options, deps: AgentDeps, signal: AbortS
     reporter: session,
     node: facts,
     podFiles: (pod, ip, folder) => podFiles(pod, ip, folder),
-    serviceEnv: () => serviceEnv(desired),
+    services: () => desired.services?.services ?? [],
   })
   const server = options.metricsAddress === '' ? [] : [metricsServer(options.metricsAddress, metrics)]
   const groups: readonly (readonly Service[])[] = [[...server, follower, proxy, probes], [pods], [session, nodeWatch]]
@@ -156,18 +156,6 @@ export function socketOf(dockerHost: string): string {
 function readTls(dataDir: string): { readonly ca: string; readonly cert: string; readonly key: string } {
   const read = (name: string): string => readFileSync(join(dataDir, 'pki', name), 'utf8')
   return { ca: read('ca.crt'), cert: read('node.crt'), key: read('node.key') }
-}
-
-/** Where pods find the API (Kubernetes: the variables of the service `kubernetes`). */
-function serviceEnv(desired: DesiredStore): Readonly<Record<string, string>> {
-  const kubernetes = desired.services?.services.find(({ key }) => key === 'default/kubernetes')
-  const port = kubernetes?.ports[0]?.port
-  if (kubernetes === undefined || port === undefined) return {}
-  return {
-    KUBERNETES_SERVICE_HOST: kubernetes.clusterIp,
-    KUBERNETES_SERVICE_PORT: String(port),
-    KUBERNETES_SERVICE_PORT_HTTPS: String(port),
-  }
 }
 
 interface FollowerDeps {

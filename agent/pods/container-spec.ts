@@ -18,7 +18,7 @@ export interface ContainerInput {
   readonly configs: Configs
   readonly image: ImageInfo
   readonly node: NodeFacts
-  /** Environment of the API's service, when the pod wants service links. */
+  /** Variables that tell where services are. */
   readonly serviceEnv: Readonly<Record<string, string>>
   /** Mounts of the pod's volumes for this container, from `volumeMounts`. */
   readonly volumeMounts: readonly Mount[]

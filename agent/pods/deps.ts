@@ -1,3 +1,4 @@
+import type { ServiceEntry } from '../../api/proto/agent.ts'
 import type { AbortOptions } from '../../lib/async.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
@@ -70,6 +71,6 @@ export interface PodsDeps {
   readonly node: NodeFacts
   /** Mounts of /etc/hosts, /etc/resolv.conf and the like, written into `folder`. */
   podFiles(pod: Pod, ip: string, folder: string): Promise<readonly Mount[]>
-  /** Address and port of the API's service as seen from pods. */
-  serviceEnv?(): Readonly<Record<string, string>>
+  /** The services of the cluster as far as they are known, for the pods' environment. */
+  services?(): readonly ServiceEntry[]
 }

@@ -2,7 +2,8 @@ import { type Mount, RuntimeError } from '../runtime/runtime.ts'
 import { containerSpec } from './container-spec.ts'
 import { messageOf, type PodContext } from './context.ts'
 import { ConfigError } from './env.ts'
-import type { Container, Pod } from './pod-types.ts'
+import { type Container, namespaceOf, type Pod } from './pod-types.ts'
+import { serviceEnv } from './service-env.ts'
 import type { Step } from './step.ts'
 
 const callDeadlineMs = 120_000
@@ -43,7 +44,10 @@ async function create(context: PodContext, pod: Pod, step: CreateStep, signal: A
       configs: deps.desired,
       image: image.info,
       node: deps.node,
-      serviceEnv: pod.spec.enableServiceLinks === false ? {} : (deps.serviceEnv?.() ?? {}),
+      serviceEnv: serviceEnv(deps.services?.() ?? [], {
+        namespace: namespaceOf(pod),
+        links: pod.spec.enableServiceLinks !== false,
+      }),
       volumeMounts: await volumeMounts(context, container, inner),
       files: await deps.podFiles(pod, sandbox.ip, folder),
       terminationLog: await deps.volumes.terminationLog(context.uid, container.name, attempt, opts),

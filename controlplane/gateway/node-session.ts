@@ -132,12 +132,14 @@ export class NodeSession {
     const { signal } = this.#ended
     for (;;) {
       await this.#changed.wait({ signal })
+      // Services first: a new pod finds those in its environment that were there before it.
+      const table = services()
+      if (table !== this.#servicesSent) {
+        this.#servicesSent = table
+        await this.#send({ $case: 'services', value: table })
+      }
       const assignments = view.next(wanted())
       if (assignments !== undefined) await this.#send({ $case: 'assignments', value: assignments })
-      const table = services()
-      if (table === this.#servicesSent) continue
-      this.#servicesSent = table
-      await this.#send({ $case: 'services', value: table })
     }
   }
 
