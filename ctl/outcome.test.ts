@@ -37,12 +37,18 @@ test('a deployment past its deadline has failed and says why', () => {
   expect(outcome.why).toEqual(['pod a: container "c" ImagePullBackOff: no such image'])
 })
 
+test('a pod that is merely on its way is named for when that takes too long', () => {
+  const outcome = podOutcome(waitingPod('a', 'ContainerCreating'))
+  expect(outcome.why).toEqual([])
+  expect(outcome.pending).toEqual(['pod a: container "c" ContainerCreating, image "x:1"'])
+})
+
 function waitingPod(name: string, reason: string, message?: string): Pod {
   return {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { name },
-    spec: { containers: [{ name: 'c' }] },
+    spec: { containers: [{ name: 'c', image: 'x:1' }] },
     status: {
       phase: 'Pending',
       containerStatuses: [

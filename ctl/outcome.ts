@@ -7,6 +7,8 @@ export interface Outcome {
   readonly state: 'done' | 'waiting' | 'failed'
   readonly line: string
   readonly why: readonly string[]
+  /** Pods that are on their way, for when that takes too long. */
+  readonly pending?: readonly string[]
 }
 
 /** Kubernetes: the words of `rollout status`. */
@@ -22,6 +24,7 @@ export function deploymentOutcome(deployment: Deployment, pods: readonly Pod[]):
     state: 'waiting',
     line: `Waiting for deployment "${name}" rollout to finish: ${line}...`,
     why,
+    pending: onTheirWay(pods),
   })
   if ((status?.observedGeneration ?? 0) < (metadata.generation ?? 0))
     return { state: 'waiting', line: 'Waiting for deployment spec update to be observed...', why: [] }
@@ -42,7 +45,7 @@ export function podOutcome(pod: Pod): Outcome {
   if (isReady || phase === 'Succeeded')
     return { state: 'done', line: `pod "${name}" ${isReady ? 'is ready' : 'has succeeded'}`, why: [] }
   if (phase === 'Failed') return { state: 'failed', line: `error: pod "${name}" has failed`, why: troubles([pod]) }
-  return { state: 'waiting', line: `Waiting for pod "${name}" to be ready...`, why: troubles([pod]) }
+  return { state: 'waiting', line: `Waiting for pod "${name}" to be ready...`, why: troubles([pod]), pending: onTheirWay([pod]) }
 }
 
 /** Why pods are not running, most frequent first, each reason once with an example. */
@@ -57,6 +60,16 @@ export function troubles(pods: readonly Pod[]): readonly string[] {
   return [...reasons]
     .sort(([, a], [, b]) => b.count - a.count)
     .map(([reason, { count, pod }]) => `pod ${pod}${count > 1 ? ` and ${count - 1} more` : ''}: ${reason}`)
+}
+
+/** Pods that wait for something that takes its time, as pulling an image does. */
+function onTheirWay(pods: readonly Pod[]): readonly string[] {
+  return pods.flatMap(({ metadata, spec, status }) => {
+    const waiting = status?.containerStatuses?.find(({ state }) => passing.has(state?.waiting?.reason ?? ''))
+    if (waiting === undefined || metadata.deletionTimestamp !== undefined) return []
+    const image = spec.containers.find(({ name }) => name === waiting.name)?.image
+    return [`pod ${metadata.name}: container "${waiting.name}" ${waiting.state?.waiting?.reason}, image "${image}"`]
+  })
 }
 
 const passing = new Set(['ContainerCreating', 'PodInitializing'])

@@ -19,6 +19,8 @@ export interface WaitOptions {
   readonly namespace: string
   readonly name: string
   readonly timeoutMs: number
+  /** Only says how it is now; that is no failure. */
+  readonly once?: boolean
 }
 
 /**
@@ -36,11 +38,13 @@ export async function waitForOutcome(options: WaitOptions, context: Context): Pr
   try {
     for (;;) {
       const outcome = scene.outcome()
-      if (outcome !== undefined) saying.tell(outcome)
-      if (outcome !== undefined && outcome.state !== 'waiting') return outcome.state === 'done'
+      const end = outcome === undefined ? undefined : saying.tell(outcome)
+      if (end !== undefined) return end
+      if (outcome !== undefined && options.once === true) return true
       const leftMs = deadline - context.clock.monotonicMs()
       if (leftMs <= 0) {
         context.out.note(`error: timed out waiting for ${kind.singular} "${name}"`)
+        for (const reason of outcome?.pending ?? []) context.out.note(`  ${reason}`)
         return false
       }
       await scene.changed({ signal: context.signal, clock: context.clock, timeoutMs: leftMs })
@@ -139,7 +143,8 @@ class Saying {
     this.#context = context
   }
 
-  tell({ state, line, why }: Outcome): void {
+  /** Gives how it ended, once it has. */
+  tell({ state, line, why }: Outcome): boolean | undefined {
     const { out } = this.#context
     if (line !== this.#line) {
       this.#line = line
@@ -153,5 +158,6 @@ class Saying {
       this.#reasons.add(key)
       out.note(`  ${reason}`)
     }
+    return state === 'waiting' ? undefined : state === 'done'
   }
 }

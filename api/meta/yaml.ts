@@ -11,6 +11,15 @@ export const manifestYaml = {
   customTags: (tags: Tags): Tags => [newOctal, ...tags.filter((tag) => !isForeign(tag)), encodedText],
 } as const
 
+/** For writing: quotes every text that some reader of YAML 1.1 would take for something else. */
+export const manifestYamlStyle = {
+  version: '1.1',
+  customTags: (tags: Tags): Tags => [newOctal, ...tags],
+  aliasDuplicateObjects: false,
+  lineWidth: 0,
+  indentSeq: false,
+} as const
+
 const newOctal: ScalarTag = {
   tag: 'tag:yaml.org,2002:int',
   default: true,

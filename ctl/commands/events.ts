@@ -35,6 +35,7 @@ export const events = defineCommand({
         withNamespace: flags.allNamespaces,
         noHeaders,
         showLabels: false,
+        labelColumns: [],
         showKind: false,
         nowMs: context.clock.now(),
       }

@@ -6,7 +6,7 @@ import { getTarget, listAll, type Query } from '../get-objects.ts'
 import { loadManifests } from '../manifests.ts'
 import { UserError } from '../output.ts'
 import { type Printable, type Printer, printerOf } from '../printers/output-format.ts'
-import { alignRows, type TableOptions, tableRows } from '../printers/table.ts'
+import { alignRows, columnWidth, type TableOptions, tableRows } from '../printers/table.ts'
 import { parseTargets, place, type Target } from '../resources.ts'
 import { sortItems } from '../sort.ts'
 import { watchObjects } from '../watch.ts'
@@ -26,6 +26,7 @@ export const get = defineCommand({
     selector: text({ short: 'l', help: 'Label selector, as in app=web,tier!=test' }),
     fieldSelector: text({ help: 'Field selector, as in spec.nodeName=one' }),
     allNamespaces: toggle({ short: 'A', help: 'In all namespaces' }),
+    labelColumns: texts({ short: 'L', value: 'label', help: 'With a column for this label' }),
     showLabels: toggle({ help: 'With a column of labels' }),
     headers: { ...toggle({ help: 'Without the header line' }), default: true },
     sortBy: text({ value: 'jsonpath', help: 'Order by a field, as in .metadata.name' }),
@@ -43,6 +44,7 @@ export const get = defineCommand({
       labelSelector: flags.selector,
       fieldSelector: flags.fieldSelector,
     }
+    if (args.length === 0 && flags.filename.length === 0) throw new UserError(nothingAsked)
     const targets =
       flags.filename.length > 0 ? await manifestTargets(flags.filename, flags.recursive, context) : parseTargets(args)
     if (flags.allNamespaces && targets.some(({ name }) => name !== undefined))
@@ -54,12 +56,19 @@ export const get = defineCommand({
   },
 })
 
+const nothingAsked = `You must specify the type of resource to get. Use "ctl api-resources" for a complete list of supported resources.
+
+error: Required resource not specified.
+Use "ctl explain <resource>" for a detailed description of that resource (e.g. ctl explain pods).
+See 'ctl get --help' for help and examples`
+
 interface View {
   readonly printer: Printer | undefined
   readonly wide: boolean
   readonly query: Query
   readonly allNamespaces: boolean
   readonly showLabels: boolean
+  readonly labelColumns: readonly string[]
   readonly headers: boolean
   readonly sortBy: string | undefined
   readonly ignoreNotFound: boolean
@@ -78,13 +87,15 @@ interface Group {
 
 async function show(targets: readonly Target[], view: View, context: Context): Promise<number> {
   const { out } = context
-  const { groups, missing } = await collect(targets, view, out.note)
+  const failures: string[] = []
+  const { groups, missing } = await collect(targets, view, (text) => failures.push(text))
   const all = groups.flatMap(({ items }) => items)
   const isList = targets.length !== 1 || targets[0]?.name === undefined
   if (view.printer !== undefined) {
     if (all.length > 0 || isList) out.write(view.printer(all, isList))
   } else if (all.length > 0) printTables(groups, view, context)
   else if (missing === 0 && !view.ignoreNotFound) out.note(nothingFound(targets, view))
+  for (const failure of failures) out.note(failure)
   return missing === 0 ? 0 : 1
 }
 
@@ -116,7 +127,11 @@ function printTables(groups: readonly Group[], view: View, { out, clock }: Conte
   const tables = groups.filter(({ items }) => items.length > 0)
   for (const [index, { kind, items }] of tables.entries()) {
     if (index > 0) out.line()
-    const about = { showKind: tables.length > 1, nowMs: clock.now(), isNamespaced: kind.scope === 'Namespaced' }
+    const about = {
+      showKind: new Set(groups.map((group) => group.kind)).size > 1,
+      nowMs: clock.now(),
+      isNamespaced: kind.scope === 'Namespaced',
+    }
     const objects = items.map(({ object }) => object)
     for (const line of alignRows(tableRows(kind, objects, tableOptions(view, about)))) out.line(line)
   }
@@ -139,6 +154,7 @@ function tableOptions(view: View, about: { showKind: boolean; nowMs: number; isN
     withNamespace: view.allNamespaces && about.isNamespaced,
     noHeaders: !view.headers,
     showLabels: view.showLabels,
+    labelColumns: view.labelColumns.flatMap((one) => one.split(',')),
     showKind: about.showKind,
     nowMs: about.nowMs,
   }
@@ -169,7 +185,9 @@ async function watch(targets: readonly Target[], view: View, { out, clock, signa
     // Later rows keep the width of earlier ones, so that the columns stay in line.
     widths = rows.reduce((wide, row) => row.map((cell, index) => Math.max(wide[index] ?? 0, cell.length)), widths)
     for (const row of rows)
-      out.line(row.map((cell, index) => (index === row.length - 1 ? cell : cell.padEnd((widths[index] ?? 0) + 3))).join(''))
+      out.line(
+        row.map((cell, index) => (index === row.length - 1 ? cell : cell.padEnd(columnWidth(widths[index] ?? 0)))).join(''),
+      )
   }
   if (!view.watchOnly) print(listed.items)
   await watchObjects(kind, { ...query, resourceVersion: listed.resourceVersion }, (events) => {

@@ -36,10 +36,10 @@ export const rolloutStatus = defineCommand({
     const { metadata } = await find(input.args, context)
     const { namespace = 'default', name = '' } = metadata
     const isDone = await waitForOutcome(
-      { kind: Deployment, namespace, name, timeoutMs: input.flags.watch ? input.flags.timeout : 1 },
+      { kind: Deployment, namespace, name, timeoutMs: input.flags.timeout, once: !input.flags.watch },
       context,
     )
-    return isDone || !input.flags.watch ? 0 : 1
+    return isDone ? 0 : 1
   },
 })
 
@@ -154,7 +154,7 @@ function switchPaused(verb: 'pause' | 'resume', summary: string) {
       const wanted = verb === 'pause'
       const name = printedName(Deployment, deployment.metadata.name ?? '')
       if ((deployment.spec.paused === true) === wanted)
-        throw new UserError(`error: ${name} is ${wanted ? 'already' : 'not'} paused`)
+        throw new UserError(`error: deployments.apps "${deployment.metadata.name}" is ${wanted ? 'already' : 'not'} paused`)
       await patch(deployment, [{ op: 'add', path: '/spec/paused', value: wanted }], context)
       context.out.line(`${name} ${verb}d`)
       return 0

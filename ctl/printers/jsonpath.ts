@@ -18,6 +18,12 @@ export function compileJsonPath(template: string): (root: unknown) => string {
   return (root) => render(parts, root, root)
 }
 
+/** The values at one path, as `.spec.ports[*].port`. */
+export function compilePath(path: string): (root: unknown) => readonly unknown[] {
+  const steps = readPath(path.replace(/^\{(.*)\}$/, '$1'), path)
+  return (root) => run(steps, root)
+}
+
 interface Reader {
   readonly tokens: readonly RegExpMatchArray[]
   at: number

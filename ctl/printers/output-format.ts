@@ -1,9 +1,10 @@
 import { stringify } from 'yaml'
 import type { KindDef } from '../../api/kinds/define.ts'
 import type { ApiObject } from '../../api/meta/object-meta.ts'
+import { manifestYamlStyle } from '../../api/meta/yaml.ts'
 import { UserError } from '../output.ts'
 import { printedName } from '../resources.ts'
-import { compileJsonPath } from './jsonpath.ts'
+import { compileJsonPath, compilePath } from './jsonpath.ts'
 import { alignRows } from './table.ts'
 
 export interface Printable {
@@ -15,9 +16,6 @@ export interface Printable {
 export type Printer = (items: readonly Printable[], isList: boolean) => string
 
 const outputs = 'name, yaml, json, wide, jsonpath=TEMPLATE, custom-columns=HEADER:PATH,…'
-
-// YAML 1.1, in which "on", "12:30" and times are quoted: its readers would not take them for texts otherwise.
-const yamlStyle = { version: '1.1', aliasDuplicateObjects: false, lineWidth: 0, indentSeq: false } as const
 
 /** The printer of an output format; undefined for the two table forms (nothing, and `wide`). */
 export function printerOf(format: string | undefined): Printer | undefined {
@@ -31,7 +29,7 @@ export function printerOf(format: string | undefined): Printer | undefined {
     case 'json':
       return (items, isList) => `${JSON.stringify(asOne(items, isList), null, 4)}\n`
     case 'yaml':
-      return (items, isList) => stringify(asOne(items, isList), yamlStyle)
+      return (items, isList) => stringify(asOne(items, isList), manifestYamlStyle)
     case 'jsonpath':
       return jsonPathPrinter(template)
     case 'custom-columns':
@@ -53,12 +51,21 @@ function columnsPrinter(spec: string | undefined): Printer {
   const columns = (spec ?? '').split(',').map((column) => splitOnce(column, ':'))
   if (columns.some(([header, path]) => header === '' || path === undefined || path === ''))
     throw new UserError('error: custom-columns wants HEADER:PATH,HEADER:PATH, as in NAME:.metadata.name')
-  const paths = columns.map(([, path = '']) => compileJsonPath(`{${path.startsWith('.') ? path : `.${path}`}}`))
+  const paths = columns.map(([, path = '']) => compilePath(path))
   const header = columns.map(([name]) => name)
   return (items) => {
-    const rows = items.map(({ object }) => paths.map((path) => path(object).split(' ').join(',') || '<none>'))
+    const rows = items.map(({ object }) => paths.map((path) => path(object).map(goText).join(',') || '<none>'))
     return `${alignRows([header, ...rows]).join('\n')}\n`
   }
+}
+
+/** A value as kubectl's columns show it. */
+function goText(value: unknown): string {
+  if (value === null) return '<none>'
+  if (Array.isArray(value)) return `[${value.map(goText).join(' ')}]`
+  if (typeof value !== 'object') return String(value)
+  const pairs = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
+  return `map[${pairs.map(([key, inner]) => `${key}:${goText(inner)}`).join(' ')}]`
 }
 
 function asOne(items: readonly Printable[], isList: boolean): unknown {

@@ -6,18 +6,23 @@ export interface TableOptions {
   readonly withNamespace: boolean
   readonly noHeaders: boolean
   readonly showLabels: boolean
+  /** Labels with a column of their own. */
+  readonly labelColumns: readonly string[]
   readonly showKind: boolean
   readonly nowMs: number
 }
 
-/** Rows of text cells under a header, columns padded to their widest cell and three spaces apart. */
+/** Rows of text cells under a header, columns padded to their widest cell and three spaces apart, at least six wide. */
 export function alignRows(rows: readonly (readonly string[])[]): readonly string[] {
   const widths: number[] = []
   for (const row of rows) for (const [index, cell] of row.entries()) widths[index] = Math.max(widths[index] ?? 0, cell.length)
   return rows.map((row) =>
-    row.map((cell, index) => (index === row.length - 1 ? cell : cell.padEnd((widths[index] ?? 0) + 3))).join(''),
+    row.map((cell, index) => (index === row.length - 1 ? cell : cell.padEnd(columnWidth(widths[index] ?? 0)))).join(''),
   )
 }
+
+/** With the space to the next column, as kubectl spaces them. */
+export const columnWidth = (widest: number): number => Math.max(widest + 3, 6)
 
 /** A kind's objects as `kubectl get` shows them: header first, unless `noHeaders`. */
 export function tableRows(kind: KindDef, objects: readonly ApiObject[], options: TableOptions): readonly (readonly string[])[] {
@@ -25,11 +30,13 @@ export function tableRows(kind: KindDef, objects: readonly ApiObject[], options:
   const header = [
     ...(options.withNamespace ? ['NAMESPACE'] : []),
     ...columns.map((column) => column.name.toUpperCase()),
+    ...options.labelColumns.map((label) => (label.split('/').pop() ?? '').toUpperCase()),
     ...(options.showLabels ? ['LABELS'] : []),
   ]
   const rows = objects.map((object) => [
     ...(options.withNamespace ? [object.metadata.namespace ?? ''] : []),
     ...columns.map((column, index) => cellText(column, object, options, index === 0 ? kind : undefined)),
+    ...options.labelColumns.map((label) => object.metadata.labels?.[label] ?? ''),
     ...(options.showLabels ? [labelsText(object)] : []),
   ])
   return options.noHeaders ? rows : [header, ...rows]
