@@ -117,6 +117,34 @@ test('orphaning keeps the pods, foreground deletion keeps the owner until they a
   expect(cache.list(Pod)).toHaveLength(0)
 }, 60_000)
 
+test('objects that own each other do not block their foreground deletion', async () => {
+  await using world = await createControllersWorld()
+  const { client, cache, signal, eventually } = world
+  const made = async (name: string): Promise<ConfigMap> =>
+    await client.create(ConfigMap, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace: 'default' } }, { signal })
+  const [a, b] = [await made('a'), await made('b')]
+  const owned = (one: ConfigMap, { metadata }: ConfigMap) =>
+    client.patch(
+      ConfigMap,
+      { namespace: 'default', name: one.metadata.name ?? '' },
+      {
+        type: 'merge',
+        body: {
+          metadata: {
+            ownerReferences: [
+              { apiVersion: 'v1', kind: 'ConfigMap', name: metadata.name, uid: metadata.uid, blockOwnerDeletion: true },
+            ],
+          },
+        },
+      },
+      { signal },
+    )
+  await owned(a, b)
+  await owned(b, a)
+  await client.delete(ConfigMap, { namespace: 'default', name: 'a' }, { signal, propagationPolicy: 'Foreground' })
+  await eventually(() => expect(cache.list(ConfigMap).filter(({ metadata }) => metadata.namespace === 'default')).toEqual([]))
+})
+
 test('a service has the ready pods in its slices, by the number of the named port', async () => {
   await using world = await createControllersWorld()
   const { client, cache, signal, eventually } = world

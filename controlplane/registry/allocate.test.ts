@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { Service } from '../../api/kinds/service.ts'
-import { isInvalid } from '../../api/meta/status.ts'
+import { isAlreadyExists, isInvalid } from '../../api/meta/status.ts'
 import { type Part, service } from '../../api/testing/builders.ts'
 import { createWorld } from '../testing/world.ts'
 import { parseRanges } from './allocate.ts'
@@ -28,6 +28,7 @@ test('what is asked for is given once, and given back with the service', async (
   const second = client.create(Service, named('b', fixed), { signal })
   await expect(second).rejects.toSatisfy(isInvalid)
   await expect(second).rejects.toThrow(/spec\.clusterIPs: .*already allocated.*spec\.ports\[0\]\.nodePort: .*already allocated/)
+  await expect(client.create(Service, named('a', fixed), { signal })).rejects.toSatisfy(isAlreadyExists)
   await client.delete(Service, { namespace: 'default', name: 'a' }, { signal })
   expect((await client.create(Service, named('b', fixed), { signal })).spec.clusterIP).toBe('10.43.0.1')
   await expect(client.create(Service, named('c', { clusterIP: '10.1.0.1' }), { signal })).rejects.toThrow(

@@ -1,6 +1,6 @@
 import type { KindDef } from '../../api/kinds/define.ts'
 import { type ApiObject, keyOf } from '../../api/meta/object-meta.ts'
-import { conflict, internalError, StatusError, timeout } from '../../api/meta/status.ts'
+import { conflict, internalError, isInvalid, StatusError, timeout } from '../../api/meta/status.ts'
 import { deepFreeze, encodeObject } from '../store/codec.ts'
 import { objectKey } from '../store/keys.ts'
 import type { CommitResult, Condition, Transaction, Write } from '../store/store.ts'
@@ -171,7 +171,12 @@ export async function insertObject(
   await cache.ready(opts)
   const view = { isNewest: false }
   for (let attempt = 0; attempt < attemptsLimit; attempt++) {
-    const change = await asked(deps, view, () => plan(taken), opts)
+    const change = await asked(deps, view, () => plan(taken), opts).catch((err: unknown) => {
+      // The name is in use, and so is what goes with it, such as the address of a service: the name says more.
+      if (isInvalid(err) && cache.get(place.kind, placeKey(place)) !== undefined) return undefined
+      throw err
+    })
+    if (change === undefined) return { done: false }
     if (opts.dryRun === true) return wouldInsert(deps, place, change.object, opts)
     const result = await deps.store.commit(transactionOf({ key, modRevision: 0 }, change, opts), opts)
     if (result.committed) {

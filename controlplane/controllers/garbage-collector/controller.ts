@@ -77,7 +77,11 @@ class GarbageCollector {
     for (const ref of isLeaving ? [] : (object.metadata.ownerReferences ?? [])) {
       owners.push({ ref, state: await this.#stateOf(object, ref, context) })
     }
-    await this.#carryOut(planCollection(object, owners, this.#dependentsOf(object)), object, context)
+    await this.#carryOut(
+      planCollection(object, owners, (one) => this.#dependentsOf(one)),
+      object,
+      context,
+    )
   }
 
   /** By the cache where it says that the owner is there; its absence is only believed when read live. */

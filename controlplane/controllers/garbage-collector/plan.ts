@@ -23,8 +23,13 @@ export type Collection =
   | { readonly do: 'delete dependents'; readonly dependents: readonly ApiObject[] }
   | { readonly do: 'remove finalizer'; readonly finalizer: string }
 
-/** What is to be done about one object. */
-export function planCollection(object: ApiObject, owners: readonly Owner[], dependents: readonly ApiObject[]): Collection {
+/** What is to be done about one object. `dependentsOf` is asked about dependents that wait for their own. */
+export function planCollection(
+  object: ApiObject,
+  owners: readonly Owner[],
+  dependentsOf: (object: ApiObject) => readonly ApiObject[],
+): Collection {
+  const dependents = dependentsOf(object)
   const { deletionTimestamp, finalizers = [] } = object.metadata
   if (deletionTimestamp === undefined) return planLiving(object, owners, dependents)
   if (finalizers.includes(orphan)) {
@@ -33,12 +38,28 @@ export function planCollection(object: ApiObject, owners: readonly Owner[], depe
   if (!finalizers.includes(foreground)) return { do: 'nothing' }
   const asked = dependents.filter((one) => one.metadata.deletionTimestamp === undefined)
   if (asked.length > 0) return { do: 'delete dependents', dependents: asked }
-  const isBlocked = dependents.some((one) => refTo(one, object)?.blockOwnerDeletion === true)
+  const isBlocked = blockersOf(object, dependents).some((one) => !waitsFor(one, object, dependentsOf))
   return isBlocked ? { do: 'nothing' } : { do: 'remove finalizer', finalizer: foreground }
 }
 
-const refTo = (dependent: ApiObject, owner: ApiObject): OwnerReference | undefined =>
-  dependent.metadata.ownerReferences?.find((ref) => ref.uid === owner.metadata.uid)
+const blockersOf = (owner: ApiObject, dependents: readonly ApiObject[]): readonly ApiObject[] =>
+  dependents.filter(({ metadata }) =>
+    metadata.ownerReferences?.some((ref) => ref.uid === owner.metadata.uid && ref.blockOwnerDeletion === true),
+  )
+
+/** Whether `object` cannot go before `goal` has gone: they own each other, and neither would ever be first. */
+function waitsFor(object: ApiObject, goal: ApiObject, dependentsOf: (object: ApiObject) => readonly ApiObject[]): boolean {
+  const seen = new Set<string | undefined>()
+  const open = [object]
+  for (let one = open.pop(); one !== undefined; one = open.pop()) {
+    const { uid, deletionTimestamp, finalizers = [] } = one.metadata
+    if (uid === goal.metadata.uid) return true
+    if (seen.has(uid) || deletionTimestamp === undefined || !finalizers.includes(foreground)) continue
+    seen.add(uid)
+    open.push(...blockersOf(one, dependentsOf(one)))
+  }
+  return false
+}
 
 function planLiving(object: ApiObject, owners: readonly Owner[], dependents: readonly ApiObject[]): Collection {
   if (owners.length === 0) return { do: 'nothing' }
