@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { NodeStatus } from '../api/kinds/node-status.ts'
-import { Bell, isAbort } from '../lib/async.ts'
 import { Backoff } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
@@ -9,13 +8,14 @@ import type { Metrics } from '../lib/metrics.ts'
 import { createWhole, privateFolder, readIfThere } from '../lib/private-files.ts'
 import { type Random, uuid } from '../lib/random.ts'
 import { type Service, superviseGroups } from '../lib/service.ts'
-import { type DesiredStore, openDesiredStore } from './desired/desired-store.ts'
+import { openDesiredStore } from './desired/desired-store.ts'
 import { createRunCommand, type RunCommand } from './host/command.ts'
 import { readHostFacts } from './host/facts.ts'
 import { metricsServer } from './metrics-server.ts'
 import { HostPorts } from './network/host-ports.ts'
+import { NetworkFollower } from './network/network-follower.ts'
 import { NodeNetwork } from './network/node-network.ts'
-import { createServiceProxy, type ServiceProxy } from './network/service-proxy.ts'
+import { createServiceProxy } from './network/service-proxy.ts'
 import { NodeWatch } from './node-status.ts'
 import type { Options } from './options.ts'
 import { createContainerIds } from './pods/container-id.ts'
@@ -156,51 +156,4 @@ export function socketOf(dockerHost: string): string {
 function readTls(dataDir: string): { readonly ca: string; readonly cert: string; readonly key: string } {
   const read = (name: string): string => readFileSync(join(dataDir, 'pki', name), 'utf8')
   return { ca: read('ca.crt'), cert: read('node.crt'), key: read('node.key') }
-}
-
-interface FollowerDeps {
-  readonly desired: DesiredStore
-  readonly network: NodeNetwork
-  readonly proxy: ServiceProxy
-  readonly adopt: (opts: { readonly signal: AbortSignal }) => Promise<void>
-  readonly clock: Clock
-  readonly log: Log
-}
-
-/** Sets the network up as the control plane (or the checkpoint) says, and again when something took it away. */
-class NetworkFollower implements Service {
-  readonly name = 'network'
-  readonly #deps: FollowerDeps
-  /** Why pods cannot be connected. Not knowing the address range yet is no error: the first session brings it. */
-  error: string | undefined
-
-  constructor(deps: FollowerDeps) {
-    this.#deps = deps
-  }
-
-  async run(signal: AbortSignal): Promise<void> {
-    const { desired, clock, log } = this.#deps
-    const bell = new Bell()
-    using _ = desired.subscribeNode(() => bell.ring())
-    while (!signal.aborted) {
-      try {
-        await this.#follow(signal)
-        this.error = undefined
-      } catch (err) {
-        if (isAbort(err, signal)) return
-        this.error = err instanceof Error ? err.message : String(err)
-        log.error('cannot set up the network', { err })
-      }
-      await bell.wait({ signal, clock, timeoutMs: this.error === undefined ? 60_000 : 2_000 }).catch(() => undefined) // Aborted: the loop ends.
-    }
-  }
-
-  async #follow(signal: AbortSignal): Promise<void> {
-    const { desired, network, proxy, adopt } = this.#deps
-    if (desired.network.podCidr === '') return
-    network.configure(desired.network)
-    await network.setUp({ signal })
-    await adopt({ signal })
-    if (desired.services !== undefined) proxy.update(desired.services)
-  }
 }
