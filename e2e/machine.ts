@@ -128,6 +128,9 @@ async function startEngine(folder: string, netns: string): Promise<Engine> {
     host,
     signal: (name) => void child.kill(name),
     start: async () => {
+      // A new engine would take the old one's containerd for its own while that is still dying.
+      const pid = readFileSync(join(at, 'exec/containerd/containerd.pid'), 'utf8').trim()
+      await waitFor(10_000, async () => child.signalCode !== null && !existsSync(`/proc/${pid}`))
       child = await start()
     },
     stop: async () => {

@@ -148,3 +148,14 @@ function tryAllocate(addresses: AddressPool, who: string): string | undefined {
     throw err
   }
 }
+
+test('an owner that comes back can have its old address, unless another has it or it is of another range', () => {
+  const pool = new AddressPool({ cidr: parseCidr('10.0.0.0/29'), clock: new FakeClock() })
+  const ip = pool.allocate('a/0')
+  pool.release('a/0')
+  expect(pool.reclaim(ip, 'a/1')).toBe(true)
+  expect(pool.allocate('a/1')).toBe(ip)
+  expect(pool.reclaim(ip, 'b/0')).toBe(false)
+  expect(pool.reclaim('10.9.9.9', 'c/0')).toBe(false)
+  expect(pool.reclaim('10.0.0.1', 'c/0')).toBe(false)
+})

@@ -97,6 +97,13 @@ export class AddressPool {
     return true
   }
 
+  /** Gives an owner the address that it asks for. False: another has it, or it is not one of this range. */
+  reclaim(ip: string, owner: string): boolean {
+    const address = parseIp(ip)
+    const isUsable = address !== undefined && address >= this.#firstUsable && address < this.cidr.last
+    return isUsable && this.claim(ip, owner)
+  }
+
   /** No address is fine. */
   release(owner: string): void {
     const address = this.#addresses.get(owner)

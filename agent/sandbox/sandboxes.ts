@@ -52,7 +52,7 @@ class DockerSandboxes implements Sandboxes {
     for (const dead of older) await this.#discard(dead, opts)
     if (newest !== undefined && !isUnstarted) await this.#discard(newest, opts)
     const attempt = newest === undefined ? 0 : newest.identity.attempt + (isUnstarted ? 0 : 1)
-    const state = await this.#make(pod, attempt, network, opts)
+    const state = await this.#make(pod, { attempt, before: newest?.annotations[annotationKeys.ip] }, network, opts)
     if (network !== undefined && !isUnstarted) await this.#wireNew(state, network, opts)
     return await this.#connect(pod, state, network, opts)
   }
@@ -104,14 +104,22 @@ class DockerSandboxes implements Sandboxes {
     }
   }
 
-  /** Creates and starts a sandbox; all but the start is idempotent by its name. */
-  async #make(pod: Pod, attempt: number, network: ReadyNetwork | undefined, opts: AbortOptions): Promise<ContainerState> {
+  /**
+   * Creates and starts a sandbox; all but the start is idempotent by its name. A pod that had an address keeps it where
+   * it can: after a reboot of the host its services lead to it although no control plane could tell them another one.
+   */
+  async #make(
+    pod: Pod,
+    { attempt, before }: { readonly attempt: number; readonly before: string | undefined },
+    network: ReadyNetwork | undefined,
+    opts: AbortOptions,
+  ): Promise<ContainerState> {
     const { runtime } = this.#options
     const ownPorts = hostPortsOf(pod)
     const owner = `${podUidOf(pod)}/${attempt}`
     const pool = network === undefined ? undefined : await this.#adoptFor(network)
     if (ownPorts.length > 0) await assertPortsFree(ownPorts)
-    const ip = pool?.allocate(owner)
+    const ip = before !== undefined && pool?.reclaim(before, owner) === true ? before : pool?.allocate(owner)
     let id: string | undefined
     try {
       if (ip !== undefined) this.#options.hostPorts.reserve(owner, { ip, ports: ownPorts })
