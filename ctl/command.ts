@@ -14,6 +14,8 @@ export interface Connection {
   get(path: string, opts: AbortOptions): Promise<unknown>
   /** The namespace of `-n`, or of the kubeconfig's context, or `default`. */
   readonly namespace: string
+  /** It was given by `-n`: what names another namespace is a mistake. */
+  readonly isNamespaceGiven: boolean
 }
 
 export interface Context extends AbortOptions {

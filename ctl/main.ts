@@ -46,6 +46,7 @@ function connect(globals: GlobalFlags): Connection {
     get: (path, opts) => transport.get(path, opts),
     server: config.server,
     namespace: globals.namespace ?? config.namespace ?? 'default',
+    isNamespaceGiven: globals.namespace !== undefined,
   }
 }
 

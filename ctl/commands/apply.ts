@@ -2,10 +2,12 @@ import type { ApiObject } from '../../api/meta/object-meta.ts'
 import { isConflict, isNotFound } from '../../api/meta/status.ts'
 import { createThreeWayPatch } from '../../api/patch/three-way.ts'
 import type { Client } from '../../client/client.ts'
-import { type Context, defineCommand } from '../command.ts'
-import { duration, off, text, texts, textWithPreset, toggle } from '../flags.ts'
+import { type Connection, type Context, defineCommand } from '../command.ts'
+import { dryRunFlag, readDryRun } from '../dry-run.ts'
+import { duration, off, text, texts, toggle } from '../flags.ts'
 import { explainRefusal, loadManifests, type Manifest } from '../manifests.ts'
-import { printerOf } from '../printers/output-format.ts'
+import { UserError } from '../output.ts'
+import { printerOf, sortedKeys } from '../printers/output-format.ts'
 import { place, printedName } from '../resources.ts'
 import { canWait, waitForOutcome } from '../wait-outcome.ts'
 
@@ -22,38 +24,45 @@ export const apply = defineCommand({
     recursive: toggle({ short: 'R', help: 'Folders with all below them' }),
     wait: off({ help: 'Leave as soon as everything is written' }),
     timeout: duration({ help: 'How long to wait for the outcome', default: 10 * 60_000 }),
-    dryRun: textWithPreset('server', { value: 'mode', help: 'server: check everything, write nothing; none' }),
+    dryRun: dryRunFlag('server'),
     output: text({ short: 'o', value: 'format', help: 'Print the objects: name, yaml, json …' }),
   },
   examples: ['ctl apply -f app.yaml', 'cat app.yaml | ctl apply -f -', 'ctl apply -f manifests/ --no-wait'],
   async run({ args, flags }, context) {
-    const { client, namespace } = context.connect()
+    const connection = context.connect()
+    const { client } = connection
+    const dryRun = readDryRun(flags.dryRun)
     const manifests = await loadManifests([...flags.filename, ...args], { recursive: flags.recursive, stdin: context.stdin })
-    const located = manifests.map((manifest) => locate(manifest, namespace))
+    const located = manifests.map((manifest) => locate(manifest, connection))
     // Everything is checked before anything is written: a mistake in the last object must not leave half an application.
     await preflight(located, client, context)
     const printer = printerOf(flags.output)
-    const dryRun = flags.dryRun !== undefined && flags.dryRun !== 'none'
     const changed: Manifest[] = []
     for (const manifest of located) {
-      const write = { client, dryRun, note: context.out.note, signal: context.signal }
+      const write = { client, dryRun: dryRun.isOn, note: context.out.note, signal: context.signal }
       const { object, verb } = await applyOne(manifest, write).catch((err: unknown) => {
         throw explainRefusal(manifest, err) ?? err
       })
       const name = printedName(manifest.kind, object.metadata.name ?? '')
-      if (printer === undefined) context.out.line(`${name} ${verb}${dryRun ? ' (server dry run)' : ''}`)
+      if (printer === undefined) context.out.line(`${name} ${verb}${dryRun.note}`)
       else context.out.write(printer([{ kind: manifest.kind, object }], false))
       changed.push(manifest)
     }
-    if (!flags.wait || dryRun) return 0
+    if (!flags.wait || dryRun.isOn) return 0
     return await waitForAll(changed, flags.timeout, context)
   },
 })
 
 /** Gives namespaced objects the namespace they go to. */
-function locate(manifest: Manifest, namespace: string): Manifest {
+function locate(manifest: Manifest, { namespace, isNamespaceGiven }: Connection): Manifest {
   const { object, kind } = manifest
-  if (kind.scope === 'Cluster' || object.metadata.namespace !== undefined) return manifest
+  if (kind.scope === 'Cluster') return manifest
+  const own = object.metadata.namespace
+  if (own !== undefined && own !== namespace && isNamespaceGiven)
+    throw new UserError(
+      `error: ${manifest.file}:${manifest.lineOf('metadata.namespace')}: the namespace from the provided object "${own}" does not match the namespace "${namespace}". You must pass '--namespace=${own}' to perform this operation.`,
+    )
+  if (own !== undefined) return manifest
   return { ...manifest, object: { ...object, metadata: { ...object.metadata, namespace } } }
 }
 
@@ -116,7 +125,7 @@ function annotated(object: ApiObject): ApiObject {
   const plain = { ...object, metadata: { ...object.metadata, annotations } }
   return {
     ...object,
-    metadata: { ...object.metadata, annotations: { ...annotations, [lastApplied]: `${JSON.stringify(plain)}\n` } },
+    metadata: { ...object.metadata, annotations: { ...annotations, [lastApplied]: `${JSON.stringify(sortedKeys(plain))}\n` } },
   }
 }
 

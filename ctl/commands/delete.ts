@@ -2,6 +2,7 @@ import type { KindDef } from '../../api/kinds/define.ts'
 import type { ApiObject } from '../../api/meta/object-meta.ts'
 import { isNotFound } from '../../api/meta/status.ts'
 import { type Context, defineCommand } from '../command.ts'
+import { type DryRun, dryRunFlag, readDryRun } from '../dry-run.ts'
 import { duration, int, off, text, texts, toggle } from '../flags.ts'
 import { listAll, type Query } from '../get-objects.ts'
 import { loadManifests } from '../manifests.ts'
@@ -33,7 +34,7 @@ export const deleteCommand = defineCommand({
     ignoreNotFound: toggle({ help: 'What does not exist is no failure' }),
     wait: off({ help: 'Do not wait until it is gone' }),
     timeout: duration({ help: 'How long to wait', default: 0 }),
-    dryRun: toggle({ help: 'Only say what would be deleted' }),
+    dryRun: dryRunFlag('client'),
     output: text({ short: 'o', help: 'name: print only the name' }),
   },
   examples: ['ctl delete -f app.yaml', 'ctl delete pod web-1', 'ctl delete pods -l app=web'],
@@ -51,10 +52,16 @@ export const deleteCommand = defineCommand({
     const how = howOf(flags)
     const results: (Started | undefined)[] = []
     for (const one of doomed)
-      results.push(await deleteOne(one, { ...how, printName: flags.output === 'name', force: flags.force }, context))
+      results.push(
+        await deleteOne(
+          one,
+          { ...how, printName: flags.output === 'name', force: flags.force, isQuiet: flags.ignoreNotFound },
+          context,
+        ),
+      )
     const started = results.filter((result) => result !== undefined)
     const missing = flags.ignoreNotFound ? 0 : results.length - started.length
-    if (flags.wait && !flags.dryRun) for (const { one, uid } of started) await waitUntilGone(one, uid, flags.timeout, context)
+    if (flags.wait && !how.dryRun.isOn) for (const { one, uid } of started) await waitUntilGone(one, uid, flags.timeout, context)
     return missing === 0 ? 0 : 1
   },
 })
@@ -67,7 +74,7 @@ interface Started {
 interface How {
   readonly policy: 'Background' | 'Foreground' | 'Orphan'
   readonly grace: number | undefined
-  readonly dryRun: boolean
+  readonly dryRun: DryRun
 }
 
 const policies: Readonly<Record<string, How['policy']>> = { background: 'Background', foreground: 'Foreground', orphan: 'Orphan' }
@@ -77,7 +84,7 @@ interface HowFlags {
   readonly gracePeriod: number | undefined
   readonly force: boolean
   readonly now: boolean
-  readonly dryRun: boolean
+  readonly dryRun: string | undefined
 }
 
 function howOf({ cascade, gracePeriod, force, now, dryRun }: HowFlags): How {
@@ -85,11 +92,11 @@ function howOf({ cascade, gracePeriod, force, now, dryRun }: HowFlags): How {
   if (policy === undefined)
     throw new UserError(`error: invalid cascade value "${cascade}": must be background, foreground, or orphan`)
   if (gracePeriod === 0 && !force) throw new UserError('error: --grace-period=0 needs --force')
-  return { policy, grace: force ? 0 : now ? 1 : gracePeriod, dryRun }
+  return { policy, grace: force ? 0 : now ? 1 : gracePeriod, dryRun: readDryRun(dryRun) }
 }
 
-const said = ({ kind, name }: Doomed, force: boolean, dryRun: boolean): string =>
-  `${kind.singular}${kind.group === '' ? '' : `.${kind.group}`} "${name}" ${force ? 'force ' : ''}deleted${dryRun ? ' (server dry run)' : ''}`
+const said = ({ kind, name }: Doomed, force: boolean, dryRun: DryRun): string =>
+  `${kind.singular}${kind.group === '' ? '' : `.${kind.group}`} "${name}" ${force ? 'force ' : ''}deleted${dryRun.note}`
 
 interface Selection {
   readonly filename: readonly string[]
@@ -111,6 +118,7 @@ async function select(args: readonly string[], flags: Selection, query: Query, c
     }))
     return all.reverse() // What was made last goes first; namespaces, usually first, go last.
   }
+  if (args.length === 0) throw new UserError(nothingNamed)
   const doomed: Doomed[] = []
   for (const { kind, name } of parseTargets(args)) {
     if (name !== undefined) doomed.push({ kind, name, ...{ namespace: place(kind, query.namespace ?? 'default').namespace } })
@@ -121,6 +129,13 @@ async function select(args: readonly string[], flags: Selection, query: Query, c
   return doomed
 }
 
+const nothingNamed = `error: You must provide one or more resources by argument or filename.
+Example resource specifications include:
+   '-f rsrc.yaml'
+   '--filename=rsrc.json'
+   '<resource> <name>'
+   '<resource>'`
+
 const doomedOf = (kind: KindDef, { metadata }: ApiObject): Doomed => ({
   kind,
   name: metadata.name ?? '',
@@ -130,7 +145,7 @@ const doomedOf = (kind: KindDef, { metadata }: ApiObject): Doomed => ({
 /** Asks for it and says so. undefined: it does not exist. */
 async function deleteOne(
   one: Doomed,
-  how: How & { readonly printName: boolean; readonly force: boolean },
+  how: How & { readonly printName: boolean; readonly force: boolean; readonly isQuiet: boolean },
   { connect, signal, out }: Context,
 ): Promise<Started | undefined> {
   const { client } = connect()
@@ -141,7 +156,7 @@ async function deleteOne(
     await client.delete(kind, ref, {
       signal,
       propagationPolicy: how.policy,
-      dryRun: how.dryRun,
+      dryRun: how.dryRun.isOn,
       onWarning: (warning) => out.note(`Warning: ${warning}`),
       ...(how.grace === undefined ? {} : { gracePeriodSeconds: how.grace }),
     })
@@ -149,7 +164,7 @@ async function deleteOne(
     return { one, uid: object.metadata.uid ?? '' }
   } catch (err) {
     if (!isNotFound(err)) throw err
-    out.note(`Error from server (NotFound): ${err instanceof Error ? err.message : ''}`)
+    if (!how.isQuiet) out.note(`Error from server (NotFound): ${err instanceof Error ? err.message : ''}`)
     return undefined
   }
 }

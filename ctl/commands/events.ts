@@ -41,7 +41,8 @@ export const events = defineCommand({
       }
       for (const line of alignRows(tableRows(Event, some, options))) context.out.line(line)
     }
-    if (shown.length === 0 && !flags.watch) context.out.note('No events found')
+    if (shown.length === 0 && !flags.watch)
+      context.out.note(flags.allNamespaces ? 'No events found' : `No events found in ${namespace} namespace.`)
     else print(shown, false)
     if (!flags.watch) return 0
     await watchObjects(Event, { ...query, resourceVersion: listed.resourceVersion }, (batch) => {

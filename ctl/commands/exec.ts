@@ -1,7 +1,7 @@
-import { Pod } from '../../api/kinds/pod.ts'
 import type { ContainerRef, ExecInput, ExecOptions } from '../../api/meta/streams.ts'
 import { BoundedQueue } from '../../lib/queue.ts'
 import { type Context, defineCommand } from '../command.ts'
+import { podsOf } from '../find-pod.ts'
 import { text, toggle } from '../flags.ts'
 import { UserError } from '../output.ts'
 
@@ -10,7 +10,7 @@ const inputLimit = 1024
 export const exec = defineCommand({
   name: 'exec',
   summary: 'Run a command in a container',
-  args: 'POD [-c CONTAINER] -- COMMAND [ARG ...]',
+  args: '(POD | TYPE/NAME) [-c CONTAINER] -- COMMAND [ARG ...]',
   flags: {
     stdin: toggle({ short: 'i', help: 'Pass standard input' }),
     tty: toggle({ short: 't', help: 'Standard input is a terminal' }),
@@ -20,12 +20,11 @@ export const exec = defineCommand({
   async run({ args, rest, flags }, context) {
     const [target = '', ...more] = args
     const command = rest.length > 0 ? rest : more
-    const name = target.replace(/^(po|pod|pods)\//, '')
-    if (name === '') throw new UserError('error: pod name must be specified')
+    if (target === '') throw new UserError('error: pod or type/name must be specified')
     if (command.length === 0) throw new UserError('error: you must specify at least one command for the container, after "--"')
     const tty = wantsTty(flags, context)
     const options = { command, stdin: flags.stdin, stdout: true, stderr: !tty, tty }
-    const ref = await findContainer(name, flags.container, context)
+    const ref = await findContainer(target, flags.container, context)
     const code = await runExec(ref, options, context)
     if (code !== 0 && !tty) context.out.note(`command terminated with exit code ${code}`)
     return code
@@ -38,12 +37,12 @@ function wantsTty(flags: { readonly tty: boolean; readonly stdin: boolean }, { s
   return tty
 }
 
-async function findContainer(name: string, wanted: string | undefined, { connect, out, signal }: Context): Promise<ContainerRef> {
-  const { client, namespace } = connect()
-  const pod = await client.get(Pod, { namespace, name }, { signal })
+async function findContainer(target: string, wanted: string | undefined, context: Context): Promise<ContainerRef> {
+  const [pod] = await podsOf(target, context)
   const names = pod.spec.containers.map((container) => container.name)
   const container = wanted ?? pod.metadata.annotations?.['kubectl.kubernetes.io/default-container'] ?? names[0] ?? ''
-  if (wanted === undefined && names.length > 1) out.note(`Defaulted container "${container}" out of: ${names.join(', ')}`)
+  if (wanted === undefined && names.length > 1) context.out.note(`Defaulted container "${container}" out of: ${names.join(', ')}`)
+  const { namespace = 'default', name = '' } = pod.metadata
   return { namespace, pod: name, uid: pod.metadata.uid ?? '', node: pod.spec.nodeName ?? '', container }
 }
 

@@ -1,14 +1,11 @@
-import { Deployment } from '../../api/kinds/deployment.ts'
 import { Pod } from '../../api/kinds/pod.ts'
-import { ReplicaSet } from '../../api/kinds/replica-set.ts'
-import { formatLabelSelector } from '../../api/meta/selector.ts'
 import type { LogOptions } from '../../api/meta/streams.ts'
 import { parseTime } from '../../lib/clock.ts'
 import { type Connection, type Context, defineCommand } from '../command.ts'
+import { podsOf } from '../find-pod.ts'
 import { duration, int, text, toggle } from '../flags.ts'
 import { listAll } from '../get-objects.ts'
 import { UserError } from '../output.ts'
-import { findKind, printedName } from '../resources.ts'
 
 export const logs = defineCommand({
   name: 'logs',
@@ -35,11 +32,13 @@ export const logs = defineCommand({
     if (flags.sinceTime !== undefined && sinceMs === undefined)
       throw new UserError(`error: --since-time "${flags.sinceTime}" is no RFC 3339 time`)
     const from = flags.since > 0 ? context.clock.now() - flags.since : sinceMs
+    // Of many pods only the end, unless more is asked for.
+    const tail = flags.tail ?? (flags.selector === undefined ? -1 : 10)
     const options: LogOptions = {
       follow: flags.follow,
       previous: flags.previous,
       timestamps: flags.timestamps,
-      ...(flags.tail === undefined || flags.tail < 0 ? {} : { tailLines: flags.tail }),
+      ...(tail < 0 ? {} : { tailLines: tail }),
       ...(flags.limitBytes === undefined ? {} : { limitBytes: flags.limitBytes }),
       ...(from === undefined ? {} : { sinceMs: from }),
     }
@@ -69,23 +68,10 @@ async function findPods(
   }
   const [target] = args
   if (target === undefined) throw new UserError('error: expected a pod, as in "logs POD" or "logs deployment/NAME"')
-  const [type, name] = target.includes('/') ? target.split('/') : ['pod', target]
-  const kind = findKind(type ?? '')
-  if (kind.kind === 'Pod') return [await client.get(Pod, { namespace, name: name ?? '' }, { signal })]
-  if (kind.kind !== 'Deployment' && kind.kind !== 'ReplicaSet')
-    throw new UserError(`error: cannot get the logs of ${kind.plural}`)
-  const ref = { namespace, name: name ?? '' }
-  const isDeployment = kind.kind === 'Deployment'
-  const { spec } = isDeployment ? await client.get(Deployment, ref, { signal }) : await client.get(ReplicaSet, ref, { signal })
-  const { items } = await listAll(Pod, { ...query, labelSelector: formatLabelSelector(spec.selector) })
-  const ordered = (items as readonly Pod[]).toSorted((a, b) => rank(a) - rank(b))
-  const [first] = ordered
-  if (first === undefined) throw new UserError(`error: ${printedName(kind, name ?? '')} has no pods`)
-  if (ordered.length > 1) context.out.note(`Found ${ordered.length} pods, using pod/${first.metadata.name}`)
+  const [first, ...others] = await podsOf(target, context)
+  if (others.length > 0) context.out.note(`Found ${others.length + 1} pods, using pod/${first.metadata.name}`)
   return [first]
 }
-
-const rank = (pod: Pod): number => (pod.status?.phase === 'Running' ? 0 : pod.status?.phase === 'Pending' ? 2 : 1)
 
 function containersOf(pod: Pod, wanted: string | undefined, all: boolean, { out }: Context): readonly string[] {
   const names = pod.spec.containers.map(({ name }) => name)

@@ -1,5 +1,6 @@
 import { Pod } from '../../api/kinds/pod.ts'
 import { defineCommand } from '../command.ts'
+import { dryRunFlag, readDryRun } from '../dry-run.ts'
 import { duration, int, off, text, textOr, texts, toggle } from '../flags.ts'
 import { UserError } from '../output.ts'
 import { printerOf } from '../printers/output-format.ts'
@@ -19,7 +20,7 @@ export const run = defineCommand({
     command: toggle({ help: 'What stands after -- is the command, not its arguments' }),
     wait: off({ help: 'Leave as soon as it is written' }),
     timeout: duration({ help: 'How long to wait until it is ready', default: 10 * 60_000 }),
-    dryRun: toggle({ help: 'Let the server check it, write nothing' }),
+    dryRun: dryRunFlag('client'),
     output: text({ short: 'o', value: 'format', help: 'Print the object' }),
   },
   examples: ['ctl run web --image=skiff/hello:1 --port=8080'],
@@ -29,12 +30,13 @@ export const run = defineCommand({
     if (name === undefined || more.length > 0) throw new UserError('error: give exactly one NAME; a command stands after "--"')
     if (image === undefined) throw new UserError('error: required flag "image" not set')
     const { client, namespace } = context.connect()
+    const dryRun = readDryRun(flags.dryRun)
     const pod = podOf({ name, namespace, image, rest }, flags)
-    const created = await client.create(Pod, pod, { signal: context.signal, dryRun: flags.dryRun, fieldValidation: 'Strict' })
+    const created = await client.create(Pod, pod, { signal: context.signal, dryRun: dryRun.isOn, fieldValidation: 'Strict' })
     const printer = printerOf(flags.output)
     if (printer !== undefined) context.out.write(printer([{ kind: Pod, object: created }], false))
-    else context.out.line(`pod/${name} created${flags.dryRun ? ' (server dry run)' : ''}`)
-    if (flags.dryRun || !flags.wait) return 0
+    else context.out.line(`pod/${name} created${dryRun.note}`)
+    if (dryRun.isOn || !flags.wait) return 0
     return (await waitForOutcome({ kind: Pod, namespace, name, timeoutMs: flags.timeout }, context)) ? 0 : 1
   },
 })

@@ -76,16 +76,17 @@ function asOne(items: readonly Printable[], isList: boolean): unknown {
 /** Without what only machines read, and every key where people look for it: in the order of the alphabet. */
 function ordered(object: ApiObject): unknown {
   const { managedFields: _, ...metadata } = object.metadata
-  return sorted({ ...object, metadata })
+  return sortedKeys({ ...object, metadata })
 }
 
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted)
+/** Every object's keys in the order of the alphabet, as Kubernetes' own programs write them. */
+export function sortedKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sortedKeys)
   if (typeof value !== 'object' || value === null) return value
   return Object.fromEntries(
     Object.entries(value)
       .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, inner]) => [key, sorted(inner)]),
+      .map(([key, inner]) => [key, sortedKeys(inner)]),
   )
 }
 
