@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { NodeStatus } from '../api/kinds/node-status.ts'
 import { Backoff } from '../lib/backoff.ts'
@@ -19,7 +18,7 @@ import { createServiceProxy } from './network/service-proxy.ts'
 import { NodeWatch } from './node-status.ts'
 import type { Options } from './options.ts'
 import { createContainerIds } from './pods/container-id.ts'
-import { createPods } from './pods/pods.ts'
+import { createPods, type Pods } from './pods/pods.ts'
 import { createProbes } from './probes/probes.ts'
 import { createDockerRuntime } from './runtime/docker/docker-runtime.ts'
 import { readHostRights } from './runtime/docker/host-rights.ts'
@@ -27,7 +26,9 @@ import { removeImage } from './runtime/docker/remove-image.ts'
 import { pauseImage } from './sandbox/pause-image.ts'
 import { podFiles } from './sandbox/pod-files.ts'
 import { createSandboxes } from './sandbox/sandboxes.ts'
-import { createSession } from './session/session.ts'
+import { askForCertificate } from './session/channel.ts'
+import { NodeCertificate } from './session/node-certificate.ts'
+import { createSession, type Session } from './session/session.ts'
 import { createVolumes } from './volumes/volumes.ts'
 
 export interface AgentDeps {
@@ -40,8 +41,8 @@ export interface AgentDeps {
 export const agentVersion = 'v0.1.0'
 const drainMs = 5_000
 const backoffs = { baseMs: 200, maxMs: 10_000, resetAfterMs: 60_000 }
-/** The gateway's certificate is for this name too, whatever address it is dialled by. */
-const gatewayName = 'localhost'
+/** What the gateway's certificate is for, whatever address it is dialled by. */
+const gatewayName = 'skiff-gateway'
 
 /** Puts an agent together and runs it until aborted. Containers go on running. The only place that sees all rooms. */
 export async function runAgent(options: Options, deps: AgentDeps, signal: AbortSignal): Promise<void> {
@@ -70,6 +71,7 @@ export async function runAgent(options: Options, deps: AgentDeps, signal: AbortS
   const follower = new NetworkFollower({ desired, network, proxy, adopt, clock, log })
   const volumes = createVolumes({ root: join(options.dataDir, 'pods'), node: facts, clock, random, log })
   const probes = createProbes({ runtime, clock, random, log })
+  let statusOf: Pods['status'] = () => undefined
   let report: (status: NodeStatus) => void = () => undefined
   const nodeWatch = new NodeWatch({
     facts,
@@ -81,15 +83,23 @@ export async function runAgent(options: Options, deps: AgentDeps, signal: AbortS
     clock,
     log,
   })
-  const session = createSession({
+  const certificate = new NodeCertificate({
+    folder: join(options.dataDir, 'pki'),
+    addresses: options.controlPlanes,
+    ask: (address, tls, csrPem, opts) => askForCertificate({ address, tls, serverName: gatewayName }, csrPem, { ...opts, clock }),
+    onRenewed: () => session.reconnect('the certificate was renewed'),
+    ...{ clock, random, log, metrics },
+  })
+  const session: Session = createSession({
     node: options.nodeName,
     version: agentVersion,
     addresses: options.controlPlanes,
-    tls: () => readTls(options.dataDir),
+    tls: () => certificate.read(),
+    renewCertificate: () => certificate.renew(),
     serverName: gatewayName,
     desired,
     nodeObject: () => nodeWatch.look(signal),
-    streams: { runtime, containerId: createContainerIds({ runtime, desired, clock }) },
+    streams: { runtime, containerId: createContainerIds({ runtime, desired, clock, statusOf: (uid) => statusOf(uid) }) },
     ...{ clock, random, log, metrics },
   })
   report = (status) => session.nodeStatus(status)
@@ -100,8 +110,13 @@ export async function runAgent(options: Options, deps: AgentDeps, signal: AbortS
     podFiles: (pod, ip, folder) => podFiles(pod, ip, folder),
     services: () => desired.services?.services ?? [],
   })
+  statusOf = (uid) => pods.status(uid)
   const server = options.metricsAddress === '' ? [] : [metricsServer(options.metricsAddress, metrics)]
-  const groups: readonly (readonly Service[])[] = [[...server, follower, proxy, probes], [pods], [session, nodeWatch]]
+  const groups: readonly (readonly Service[])[] = [
+    [...server, follower, proxy, probes],
+    [pods],
+    [session, certificate, nodeWatch],
+  ]
   const backoff = new Backoff({ ...backoffs, clock, random })
   await superviseGroups(groups, { clock, log, backoff, signal, drainMs })
 }
@@ -151,9 +166,4 @@ export function socketOf(dockerHost: string): string {
   if (!dockerHost.startsWith('unix://'))
     throw new Error(`--docker-host: "${dockerHost}" is not of the form unix:///path/to/docker.sock`)
   return dockerHost.slice('unix://'.length)
-}
-
-function readTls(dataDir: string): { readonly ca: string; readonly cert: string; readonly key: string } {
-  const read = (name: string): string => readFileSync(join(dataDir, 'pki', name), 'utf8')
-  return { ca: read('ca.crt'), cert: read('node.crt'), key: read('node.key') }
 }

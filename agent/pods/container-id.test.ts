@@ -1,17 +1,22 @@
 import { afterEach, expect, test } from 'vitest'
 import { PodWorld, type PodWorldOptions } from '../runtime/hollow/testing/pod-world.ts'
 import { createContainerIds } from './container-id.ts'
+import type { PodStatus } from './pod-types.ts'
 import { testPod } from './testing/doubles.ts'
 
 const opts = { signal: new AbortController().signal }
 let world: PodWorld
-afterEach(async () => await world.stop())
+let said: PodStatus | undefined
+afterEach(async () => {
+  said = undefined
+  await world.stop()
+})
 
 async function started(options: PodWorldOptions): Promise<ReturnType<typeof createContainerIds>> {
   world = new PodWorld(options)
   world.desired.put(testPod())
   await world.start()
-  return createContainerIds(world)
+  return createContainerIds({ runtime: world.runtime, desired: world.desired, clock: world.clock, statusOf: () => said })
 }
 
 const ref = { podUid: 'uid-1', container: 'web', previous: false }
@@ -38,7 +43,7 @@ test('a container that waits to be restarted is the previous one and still the o
 test('what is not there is said why', async () => {
   const idOf = await started({ images: [], registry: () => ({ error: 'away' }) })
   await expect(idOf(ref, opts)).rejects.toThrow('container "web" in pod "web" is waiting to start: ContainerCreating')
-  world.desired.map.set('uid-1', { ...testPod(), status: world.status() })
+  said = world.status()
   await expect(idOf(ref, opts)).rejects.toThrow("is waiting to start: image can't be pulled")
   await expect(idOf({ ...ref, container: 'nope' }, opts)).rejects.toThrow('container nope is not valid for pod web')
   await expect(idOf({ ...ref, podUid: 'other' }, opts)).rejects.toThrow('pods "other" not found')

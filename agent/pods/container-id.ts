@@ -4,7 +4,7 @@ import type { Clock } from '../../lib/clock.ts'
 import type { DesiredState } from '../contracts.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { Sightings } from './observe.ts'
-import { containersOf, initContainersOf, nameOf, type Pod, restartPolicyOf } from './pod-types.ts'
+import { containersOf, initContainersOf, nameOf, type Pod, type PodStatus, restartPolicyOf } from './pod-types.ts'
 import { isRestarted } from './restart.ts'
 import type { Attempt } from './view.ts'
 
@@ -19,12 +19,14 @@ export interface ContainerIdDeps {
   readonly runtime: Pick<Runtime, 'listPod'>
   readonly desired: Pick<DesiredState, 'pod'>
   readonly clock: Clock
+  /** What this agent last said of a pod. */
+  readonly statusOf: (podUid: string) => PodStatus | undefined
 }
 
 const pods = { group: '', plural: 'pods', kind: 'Pod' }
 
 /** Finds the engine's container for a log or an exec. Throws a StatusError that says why there is none. */
-export function createContainerIds({ runtime, desired, clock }: ContainerIdDeps) {
+export function createContainerIds({ runtime, desired, clock, statusOf }: ContainerIdDeps) {
   return async ({ podUid, container, previous }: ContainerRefOnNode, opts: AbortOptions): Promise<string> => {
     const pod = desired.pod(podUid)
     if (pod === undefined) throw notFound(pods, podUid)
@@ -36,7 +38,9 @@ export function createContainerIds({ runtime, desired, clock }: ContainerIdDeps)
       : attempts.find(({ state, isDead }) => state.status === 'running' || isDead)
     if (found !== undefined) return found.state.id
     if (previous) throw badRequest(`previous terminated container "${container}" in pod "${nameOf(pod)}" not found`)
-    throw badRequest(`container "${container}" in pod "${nameOf(pod)}" is waiting to start: ${whyWaiting(pod, container)}`)
+    throw badRequest(
+      `container "${container}" in pod "${nameOf(pod)}" is waiting to start: ${whyWaiting(pod, statusOf(podUid) ?? pod.status, container)}`,
+    )
   }
 }
 
@@ -47,8 +51,8 @@ function previousOf(pod: Pod, [newest, before]: readonly Attempt[]): Attempt | u
   return isWaiting ? newest : before
 }
 
-function whyWaiting(pod: Pod, container: string): string {
-  const statuses = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])]
+function whyWaiting(pod: Pod, status: PodStatus | undefined, container: string): string {
+  const statuses = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])]
   const reason = statuses.find(({ name }) => name === container)?.state?.waiting?.reason
   if (reason === 'ErrImagePull') return "image can't be pulled"
   if (reason === 'ImagePullBackOff') return 'trying and failing to pull image'

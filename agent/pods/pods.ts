@@ -5,7 +5,7 @@ import type { ContainerState } from '../runtime/runtime.ts'
 import { type Backoffs, createBackoffs } from './context.ts'
 import type { PodsDeps } from './deps.ts'
 import { KeyedLanes } from './keyed-lanes.ts'
-import { uidOf } from './pod-types.ts'
+import { type PodStatus, uidOf } from './pod-types.ts'
 import { Slots } from './slots.ts'
 import { PodWorker } from './worker.ts'
 
@@ -24,12 +24,17 @@ interface Shared {
   readonly backoffs: Backoffs
 }
 
+export interface Pods extends Service {
+  /** What was last reported of a pod; undefined before that. */
+  status(uid: string): PodStatus | undefined
+}
+
 /** Runs the pods of this node: a worker for each, woken by whatever changes, and a relist for what was missed. */
-export function createPods(deps: PodsDeps, options: PodsOptions = {}): Service {
+export function createPods(deps: PodsDeps, options: PodsOptions = {}): Pods {
   return new PodsService(deps, options)
 }
 
-class PodsService implements Service {
+class PodsService implements Pods {
   readonly name = 'pods'
   readonly #deps: PodsDeps
   readonly #options: Required<PodsOptions>
@@ -41,6 +46,10 @@ class PodsService implements Service {
     this.#deps = deps
     this.#options = { lanes, pullsAtOnce, relistMs }
     this.#metrics = podsMetrics(deps)
+  }
+
+  status(uid: string): PodStatus | undefined {
+    return this.#workers.get(uid)?.status
   }
 
   async run(signal: AbortSignal): Promise<void> {

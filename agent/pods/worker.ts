@@ -96,6 +96,11 @@ export class PodWorker {
     return { gone: false, untilMs: clock.monotonicMs() }
   }
 
+  /** What was last reported; undefined before that. */
+  get status(): PodStatus | undefined {
+    return this.#reported
+  }
+
   /** Resolves when nothing of this worker goes on any more, after its signal was aborted. */
   settled(): Promise<void> {
     return this.#context.activities.settled()

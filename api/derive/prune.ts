@@ -23,8 +23,8 @@ export function fieldPath(parent: string, step: string | number): string {
 
 /**
  * Reads a value as Go's decoder would: takes out what the schema does not know, nulls (which stand for "not given"), and
- * zero values where Go cannot tell them from absent ones and it matters (empty texts, and zeros that stand before a
- * default); writes quantities in their one way. Shares whatever it does not change.
+ * zero values where Go cannot tell them from absent ones and it matters (empty texts, lists and maps, and zeros that
+ * stand before a default); writes quantities in their one way. Shares whatever it does not change.
  */
 export function prune(schema: SchemaNode, value: unknown, path: string, findings: Findings, depth = 0): unknown {
   if (depth > depthLimit) {
@@ -110,7 +110,14 @@ function countsAsAbsent(schema: SchemaNode, value: unknown): boolean {
   // The values of a map have no number: an empty text is a value there.
   if (schema['x-proto'] === undefined || schema['x-pointer'] === true || value === schema.default) return false
   if (value === '') return schema.type === 'string'
+  if (isEmptyCollection(schema, value)) return true
   return (value === 0 || value === false) && schema.default !== undefined
+}
+
+/** Neither a list nor a map can be told from an absent one in what Kubernetes stores; a message can, as `emptyDir: {}`. */
+function isEmptyCollection(schema: SchemaNode, value: unknown): boolean {
+  if (Array.isArray(value)) return value.length === 0 && schema.items !== undefined
+  return typeof schema.additionalProperties === 'object' && isPlainObject(value) && Object.keys(value).length === 0
 }
 
 /** A zero value asks for nothing. */

@@ -132,6 +132,17 @@ test('zero is kept where a field may be zero', () => {
   })
 })
 
+test('an empty list or map is none, except where one is required; an empty message is one', () => {
+  const metadata = { name: 'p', labels: {}, annotations: {}, ownerReferences: [], finalizers: ['a.b/c'] }
+  const { object } = decodeObject(Pod, {
+    metadata,
+    spec: { containers: [], tolerations: [], volumes: [{ name: 'v', emptyDir: {} }] },
+  })
+  expect(object.metadata).toEqual({ name: 'p', finalizers: ['a.b/c'] })
+  expect(object).toMatchObject({ spec: { containers: [], volumes: [{ name: 'v', emptyDir: {} }] } })
+  expect(object).not.toHaveProperty('spec.tolerations')
+})
+
 test('a key without value in a map of texts is kept, empty', () => {
   expect(decodeObject(ConfigMap, { metadata: { name: 'c' }, data: { a: null, b: '' } }).object.data).toEqual({ a: '', b: '' })
 })

@@ -34,16 +34,7 @@ export async function* containerExec(
   { signal }: AbortOptions,
 ): AsyncGenerator<ExecOutput, void, void> {
   const { engine } = context
-  const exec = await engine.call({ what: 'create exec', ms: callMs, signal }, (docker, abortSignal) =>
-    docker.getContainer(id).exec({
-      Cmd: [...options.command],
-      AttachStdin: options.stdin,
-      AttachStdout: options.stdout || options.tty,
-      AttachStderr: options.stderr && !options.tty,
-      Tty: options.tty,
-      abortSignal,
-    }),
-  )
+  const exec = await create(engine, id, options, signal)
   const socket = await start(engine, exec, options, signal)
   const stop = (): void => void socket.destroy(signal.reason instanceof Error ? signal.reason : undefined)
   signal.addEventListener('abort', stop, { once: true })
@@ -63,6 +54,24 @@ export async function* containerExec(
     void Promise.resolve(iterator.return?.()).catch(() => undefined)
     void pumping
     if (!hasEnded) await kill(context, exec, id)
+  }
+}
+
+async function create(engine: Engine, id: string, options: ExecOptions, signal: AbortSignal): Promise<Docker.Exec> {
+  try {
+    return await engine.call({ what: 'create exec', ms: callMs, signal }, (docker, abortSignal) =>
+      docker.getContainer(id).exec({
+        Cmd: [...options.command],
+        AttachStdin: options.stdin,
+        AttachStdout: options.stdout || options.tty,
+        AttachStderr: options.stderr && !options.tty,
+        Tty: options.tty,
+        abortSignal,
+      }),
+    )
+  } catch (err) {
+    if (!(err instanceof RuntimeError) || err.code !== 'Conflict') throw err
+    throw new RuntimeError('Conflict', 'the container is not running', { cause: err })
   }
 }
 
