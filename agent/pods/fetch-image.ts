@@ -10,7 +10,7 @@ const freshErrorMs = 2_000
 const pullDeadlineMs = 3_600_000
 const inspectDeadlineMs = 30_000
 /** Between looks for an image that is not to be pulled. */
-const neverPullRetryMs = 60_000
+const neverPullRetryMs = 10_000
 
 /** Limits how many pulls the node does at a time. */
 export interface PullSlots {

@@ -36,3 +36,11 @@ test('a stream that breaks off in the middle of a frame gives what came', async 
   for await (const { data } of demultiplex(cut(bytes, []))) got.push(Buffer.from(data).toString())
   expect(got.join('')).toBe('he')
 })
+
+test('lines that came together are passed on together, in the order of the streams', async () => {
+  const lines = ['a\n', 'b\n', 'c\n'].map((line) => frame(1, Buffer.from(line)))
+  const bytes = Buffer.concat([...lines, frame(2, Buffer.from('oh\n')), frame(1, Buffer.from('d\n'))])
+  const got: string[] = []
+  for await (const { stream, data } of demultiplex(cut(bytes, []))) got.push(`${stream}:${Buffer.from(data).toString()}`)
+  expect(got).toEqual(['stdout:a\nb\nc\n', 'stderr:oh\n', 'stdout:d\n'])
+})

@@ -9,32 +9,63 @@ const headerBytes = 8
 const stderrStream = 2
 
 /**
- * Splits the engine's multiplexed stream: frames of an 8-byte header (stream, three zeros, length) and data. A frame's
- * data is passed on as it comes, so that no frame, however long, is held in memory. Reads only as fast as it is read.
+ * Splits the engine's multiplexed stream: frames of an 8-byte header (stream, three zeros, length) and data. The engine
+ * makes a frame of each line; what came together is passed on together, for every piece costs a message on the way to
+ * the reader. Nothing waits for more to come, so that no frame, however long, is held in memory.
  */
 export async function* demultiplex(source: AsyncIterable<Uint8Array>): AsyncGenerator<Frame, void, void> {
-  let header: Buffer = Buffer.alloc(0)
-  let left = 0
-  let stream: Frame['stream'] = 'stdout'
-  for await (const chunk of source) {
+  const parser = new FrameParser()
+  for await (const chunk of source) yield* joined(parser.take(chunk))
+}
+
+class FrameParser {
+  #header: Buffer = Buffer.alloc(0)
+  #left = 0
+  #stream: Frame['stream'] = 'stdout'
+
+  #takeHeader(rest: Buffer): Buffer {
+    const part = rest.subarray(0, headerBytes - this.#header.length)
+    const header = this.#header.length === 0 ? part : Buffer.concat([this.#header, part])
+    this.#header = header
+    if (header.length === headerBytes) {
+      this.#stream = header[0] === stderrStream ? 'stderr' : 'stdout'
+      this.#left = header.readUInt32BE(4)
+      this.#header = Buffer.alloc(0)
+    }
+    return rest.subarray(part.length)
+  }
+
+  *take(chunk: Uint8Array): Generator<Frame, void, void> {
     let rest = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
     while (rest.length > 0) {
-      if (left > 0) {
-        const data = rest.subarray(0, left)
+      if (this.#left > 0) {
+        const data = rest.subarray(0, this.#left)
         rest = rest.subarray(data.length)
-        left -= data.length
-        yield { stream, data }
-        continue
-      }
-      const wanted = headerBytes - header.length
-      header = Buffer.concat([header, rest.subarray(0, wanted)])
-      rest = rest.subarray(wanted)
-      if (header.length < headerBytes) continue
-      stream = header[0] === stderrStream ? 'stderr' : 'stdout'
-      left = header.readUInt32BE(4)
-      header = Buffer.alloc(0)
+        this.#left -= data.length
+        yield { stream: this.#stream, data }
+      } else rest = this.#takeHeader(rest)
     }
   }
+}
+
+/** Neighbours of the same stream as one. */
+function* joined(frames: Iterable<Frame>): Generator<Frame, void, void> {
+  let stream: Frame['stream'] = 'stdout'
+  let parts: Uint8Array[] = []
+  for (const frame of frames) {
+    if (frame.stream !== stream && parts.length > 0) {
+      yield { stream, data: whole(parts) }
+      parts = []
+    }
+    stream = frame.stream
+    parts.push(frame.data)
+  }
+  if (parts.length > 0) yield { stream, data: whole(parts) }
+}
+
+const whole = (parts: readonly Uint8Array[]): Uint8Array => {
+  const [first] = parts
+  return parts.length === 1 && first !== undefined ? first : Buffer.concat(parts)
 }
 
 /** A terminal's output comes bare, and is all one stream. */
