@@ -1,4 +1,3 @@
-import { request as httpsRequest } from 'node:https'
 import { expect, test } from 'vitest'
 import WebSocket from 'ws'
 import { ConfigMap } from '../../api/kinds/config-map.ts'
@@ -7,47 +6,12 @@ import { Pod } from '../../api/kinds/pod.ts'
 import type { ApiObject } from '../../api/meta/object-meta.ts'
 import type { PodStreams } from '../../api/meta/streams.ts'
 import { configMap, node, pod } from '../../api/testing/builders.ts'
-import { createServedWorld, type ServedWorld } from '../testing/served-world.ts'
+import { ask } from '../testing/ask.ts'
+import { createServedWorld } from '../testing/served-world.ts'
 
 const fresh = <O extends ApiObject>({ metadata, ...rest }: O): O => {
   const { uid: _, creationTimestamp: __, ...kept } = metadata
   return { ...rest, metadata: kept } as unknown as O
-}
-
-interface Answer {
-  readonly code: number
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>
-  readonly text: string
-}
-
-/** One request over HTTP/1.1. */
-function ask(
-  served: ServedWorld,
-  path: string,
-  {
-    method = 'GET',
-    body,
-    headers = {},
-    anonymous = false,
-  }: { method?: string; body?: string | Buffer; headers?: Record<string, string>; anonymous?: boolean } = {},
-): Promise<Answer> {
-  const pair = anonymous ? {} : { cert: served.admin.cert, key: served.admin.key }
-  return new Promise((resolve, reject) => {
-    const request = httpsRequest(
-      `${served.url}${path}`,
-      { method, headers, ca: served.ca, agent: false, ...pair },
-      (response) => {
-        const chunks: Buffer[] = []
-        response.on('data', (chunk: Buffer) => chunks.push(chunk))
-        response.on('end', () =>
-          resolve({ code: response.statusCode ?? 0, headers: response.headers, text: Buffer.concat(chunks).toString() }),
-        )
-        response.on('error', reject)
-      },
-    )
-    request.on('error', reject)
-    request.end(body)
-  })
 }
 
 const configMaps = '/api/v1/namespaces/default/configmaps'

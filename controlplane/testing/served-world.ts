@@ -38,14 +38,16 @@ export async function createServedWorld({
   streams = noStreams,
   limits = {},
   port = 0,
+  historyPerKind,
 }: {
   streams?: PodStreams
   limits?: Partial<Limits>
   port?: number
+  historyPerKind?: number
 } = {}): Promise<ServedWorld> {
   const folder = await mkdtemp(join(tmpdir(), 'skiff-served-'))
   const pki = await loadOrCreatePki(folder, { hosts: ['127.0.0.1', 'localhost'], clock: systemClock, log: silentLog })
-  const world = await createWorld({ clock: systemClock })
+  const world = await createWorld({ clock: systemClock, ...(historyPerKind === undefined ? {} : { historyPerKind }) })
   const ca = pki.clusterAuthority.cert
   const { cert, key } = pki.apiserver
   const server = createApiServer({

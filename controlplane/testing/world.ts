@@ -27,18 +27,24 @@ export interface World<C extends Clock = FakeClock> extends AsyncDisposable {
 
 /** Everything behind the API in one process on an empty memory store: the real cache and the real registry. */
 export async function createWorld(): Promise<World>
-export async function createWorld<C extends Clock>(options: { readonly clock: C; readonly seed?: number }): Promise<World<C>>
+export async function createWorld<C extends Clock>(options: {
+  readonly clock: C
+  readonly seed?: number
+  readonly historyPerKind?: number
+}): Promise<World<C>>
 export async function createWorld({
   clock = new FakeClock(),
   seed = 1,
+  historyPerKind = 10_000,
 }: {
   clock?: Clock
   seed?: number
+  historyPerKind?: number
 } = {}): Promise<World<Clock>> {
   const stop = new AbortController()
   const { signal } = stop
   const store = new MemoryStore()
-  const cache = createWatchCache({ store, kinds, clock, log: silentLog, metrics: createMetrics('skiff_') })
+  const cache = createWatchCache({ store, kinds, clock, log: silentLog, metrics: createMetrics('skiff_'), historyPerKind })
   const running = cache.run(signal)
   await cache.ready({ signal })
   const network = { serviceCidr: '10.43.0.0/16', nodePortRange: '30000-32767' }
