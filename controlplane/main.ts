@@ -56,8 +56,8 @@ async function issueNodeCert(argv: readonly string[]): Promise<void> {
   const { cert, key } = await pki.issueNodeCert(nodeName)
   await privateFolder(out)
   await writeWhole(join(out, 'ca.crt'), pki.clusterAuthority.cert, 0o644)
-  await writeWhole(join(out, 'node.key'), key, 0o600)
-  await writeWhole(join(out, 'node.crt'), cert, 0o644)
+  // In one file, so that no crash can part them.
+  await writeWhole(join(out, 'node.pem'), `${cert}${key}`, 0o600)
 }
 
 /** A control plane that was killed leaves its etcd running, for the next one to adopt. */

@@ -24,5 +24,5 @@ export type Options = OptionsOf<typeof options>
 export const issueOptions = {
   dataDir: options.dataDir,
   nodeName: text({ help: 'The node that the certificate is for' }),
-  out: text({ help: 'Folder that gets ca.crt, node.crt and node.key' }),
+  out: text({ help: 'Folder that gets ca.crt and node.pem' }),
 } as const

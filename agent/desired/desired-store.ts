@@ -112,11 +112,18 @@ export class DesiredStore implements DesiredState {
     return undefined
   }
 
-  /** Takes over what a control plane said that `refusal` had nothing against. */
-  welcome({ clusterUid, epoch, podCidr, serviceCidr, clusterCidr }: Welcome): void {
+  /**
+   * Takes over what a control plane said that `refusal` had nothing against. When its store was restored, what it does
+   * not list may be what it has forgotten: the position that an omission is judged by is forgotten too.
+   */
+  welcome({ clusterUid, epoch, incarnation, podCidr, serviceCidr, clusterCidr }: Welcome): void {
     const network = { podCidr, serviceCidr, clusterCidr }
     const isSame = JSON.stringify(network) === JSON.stringify(this.network)
-    this.#position = { ...this.#position, clusterUid, epoch, network }
+    const known = this.#position.incarnation
+    const isRestored = known !== '' && incarnation !== known
+    if (isRestored) this.#log.warn('the store of the control plane was restored', { incarnation, known })
+    const forgotten = isRestored ? { revision: undefined, resultsIn: '' } : {}
+    this.#position = { ...this.#position, ...forgotten, clusterUid, incarnation, epoch, network }
     this.#save('position')
     if (!isSame) for (const listener of this.#nodeListeners) listener()
   }

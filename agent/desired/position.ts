@@ -8,6 +8,8 @@ export interface NodeNetwork {
 /** How far the agent has followed the control plane: kept on disk beside the pods. */
 export interface Position {
   readonly clusterUid: string
+  /** Of the control plane's store. Empty: it has not said so. */
+  readonly incarnation: string
   /** Highest epoch obeyed. */
   readonly epoch: bigint
   /** The store's revision of the last set. undefined: not known, so that no omission counts as a removal. */
@@ -22,6 +24,7 @@ export interface Position {
 
 export const unknownPosition: Position = {
   clusterUid: '',
+  incarnation: '',
   epoch: 0n,
   revision: undefined,
   resultsIn: '',
@@ -47,6 +50,7 @@ export function parsePosition(text: string): Position {
   if (!isRecord(network)) throw new Error('network is missing')
   return {
     clusterUid: textOf(raw, 'clusterUid'),
+    incarnation: raw['incarnation'] === undefined ? '' : textOf(raw, 'incarnation'), // Older agents did not know of it.
     epoch: BigInt(textOf(raw, 'epoch')),
     revision: raw['revision'] === undefined ? undefined : BigInt(textOf(raw, 'revision')),
     resultsIn: textOf(raw, 'resultsIn'),

@@ -1,6 +1,14 @@
 import { type ChannelOptions, type ClientDuplexStream, credentials } from '@grpc/grpc-js'
-import { type AgentMessage, type ControlMessage, NodeAgentClient, type StreamDown, type StreamUp } from '../../api/proto/agent.ts'
-import type { AbortOptions } from '../../lib/async.ts'
+import {
+  type AgentMessage,
+  type Certificate,
+  type ControlMessage,
+  NodeAgentClient,
+  type StreamDown,
+  type StreamUp,
+} from '../../api/proto/agent.ts'
+import { type AbortOptions, withDeadline } from '../../lib/async.ts'
+import type { Clock } from '../../lib/clock.ts'
 import { writeChunk } from '../../lib/writable.ts'
 
 /** PEM. */
@@ -25,6 +33,7 @@ export interface Link {
   close(): void
 }
 
+const askDeadlineMs = 15_000
 const maxMessageBytes = 64 * 1024 * 1024
 
 /** Without keep-alive a peer that froze or vanished is never noticed (measured); 5 s + 5 s is well below the grace period. */
@@ -41,12 +50,45 @@ const channelOptions: ChannelOptions = {
   'grpc.enable_http_proxy': 0,
 }
 
-export function dial(address: string, tls: ClientTls, serverName: string | undefined): Link {
+/** How a control plane is reached. */
+export interface Peer {
+  /** `host:port`. */
+  readonly address: string
+  readonly tls: ClientTls
+  /** Name in its certificate, where it is not that of the address. */
+  readonly serverName: string | undefined
+}
+
+function clientOf({ address, tls, serverName }: Peer): NodeAgentClient {
   const pem = (text: string): Buffer => Buffer.from(text)
-  const client = new NodeAgentClient(address, credentials.createSsl(pem(tls.ca), pem(tls.key), pem(tls.cert)), {
+  return new NodeAgentClient(address, credentials.createSsl(pem(tls.ca), pem(tls.key), pem(tls.cert)), {
     ...channelOptions,
     ...(serverName === undefined ? {} : { 'grpc.ssl_target_name_override': serverName, 'grpc.default_authority': serverName }),
   })
+}
+
+/** Asks a control plane for a certificate for the key of a signing request. */
+export async function askForCertificate(
+  peer: Peer,
+  csrPem: string,
+  { clock, signal }: AbortOptions & { readonly clock: Clock },
+): Promise<Certificate> {
+  const client = clientOf(peer)
+  try {
+    return await withDeadline(
+      { clock, ms: askDeadlineMs, signal, what: `asking ${peer.address} for a certificate` },
+      () =>
+        new Promise((resolve, reject) => {
+          client.renewCertificate({ csrPem }, (err, certificate) => (err === null ? resolve(certificate) : reject(err)))
+        }),
+    )
+  } finally {
+    client.close()
+  }
+}
+
+export function dial(peer: Peer): Link {
+  const client = clientOf(peer)
   return {
     session() {
       const call = client.session()

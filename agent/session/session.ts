@@ -23,11 +23,13 @@ export interface SessionOptions {
   /** `host:port` of control planes, tried in turn. */
   readonly addresses: readonly string[]
   /** Asked at each connect, so that a renewed certificate is taken up. */
-  readonly tls: () => ClientTls
+  readonly tls: () => ClientTls | Promise<ClientTls>
   /** Name in the server's certificate, where it is not that of the address. */
   readonly serverName?: string
   /** How an address is reached; by gRPC unless said otherwise. */
   readonly dial?: (address: string) => Link
+  /** Called when the control plane asks for a renewal of the certificate. */
+  readonly renewCertificate?: () => void
   readonly desired: DesiredStore
   /** v1.Node with labels, capacity, addresses, conditions…, asked at each connect. */
   readonly nodeObject: () => Promise<Node>
@@ -46,6 +48,8 @@ export interface Session extends Service, Reporter {
   /** Replaces the unsent one. */
   nodeStatus(status: NodeStatus): void
   nodeEvent(event: PodEvent): void
+  /** Opens a new session in place of the one that is open. */
+  reconnect(why: string): void
 }
 
 const welcomeDeadlineMs = 15_000
@@ -69,6 +73,7 @@ class AgentSession implements Session {
   readonly #connected
   readonly #opened
   #isConnected = false
+  #current: AbortController | undefined
   #lastNodeStatus: string | undefined
 
   constructor(options: SessionOptions) {
@@ -113,6 +118,10 @@ class AgentSession implements Session {
     this.#nodeStatus.set('node', json)
   }
 
+  reconnect(why: string): void {
+    this.#current?.abort(new Error(why))
+  }
+
   #pushEvent(
     object: Pick<EventReport, 'objectKind' | 'objectNamespace' | 'objectName' | 'objectUid'>,
     { type, reason, message, fieldPath = '' }: PodEvent,
@@ -141,7 +150,8 @@ class AgentSession implements Session {
   async #connect(address: string, signal: AbortSignal): Promise<void> {
     const { tls, serverName } = this.#options
     const ended = new AbortController()
-    const link = this.#options.dial?.(address) ?? dial(address, tls(), serverName)
+    this.#current = ended
+    const link = this.#options.dial?.(address) ?? dial({ address, tls: await tls(), serverName })
     const stop = (): void => ended.abort(signal.reason)
     signal.addEventListener('abort', stop, { once: true })
     try {
@@ -210,6 +220,7 @@ class AgentSession implements Session {
       if (message?.$case === 'assignments') await this.#apply(line, message.value, signal)
       else if (message?.$case === 'services') this.#options.desired.setServices(message.value)
       else if (message?.$case === 'podStatusReceipt') this.#statuses.received(message.value.uid, message.value.sequence)
+      else if (message?.$case === 'renewCertificate') this.#options.renewCertificate?.()
       else if (message?.$case === 'cancelStream') this.#streams.cancel(message.value.id)
       // Reports its failures to whoever asked for the stream.
       else if (message?.$case === 'openStream') void this.#streams.serve(link, message.value, { signal })

@@ -8,9 +8,12 @@ export interface Identity {
   readonly groups: readonly string[]
 }
 
-export const adminIdentity: Identity = { user: 'skiff:admin', groups: ['system:masters', 'system:authenticated'] }
+export const adminIdentity: Identity = { user: 'skiff-admin', groups: ['system:masters', 'system:authenticated'] }
 /** Controllers, scheduler and gateway. */
-export const controlPlaneIdentity: Identity = { user: 'system:control-plane', groups: ['system:masters', 'system:authenticated'] }
+export const controlPlaneIdentity: Identity = {
+  user: 'system:skiff-controlplane',
+  groups: ['system:masters', 'system:authenticated'],
+}
 export const nodeIdentity = (node: string): Identity => ({
   user: `system:node:${node}`,
   groups: ['system:nodes', 'system:authenticated'],

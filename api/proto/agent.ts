@@ -12,11 +12,25 @@ import {
   Client,
   type ClientDuplexStream,
   type ClientOptions,
+  type ClientUnaryCall,
   type handleBidiStreamingCall,
+  type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
+  type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+
+export interface CertificateRequest {
+  /** PKCS #10, PEM. Only its key counts; the key's private part never leaves the node. */
+  csrPem: string;
+}
+
+export interface Certificate {
+  certPem: string;
+  /** Of the authority, which renews its own certificate too. */
+  caPem: string;
+}
 
 export interface AgentMessage {
   message?:
@@ -40,7 +54,13 @@ export interface ControlMessage {
     | //
     /** Answers each Heartbeat with its sequence, so that the agent notices a control plane that only seems alive. */
     { $case: "heartbeat"; value: Heartbeat }
+    | //
+    /** Asks the agent to renew its certificate now, before it would by itself. */
+    { $case: "renewCertificate"; value: CertificateRenewal }
     | undefined;
+}
+
+export interface CertificateRenewal {
 }
 
 export interface Hello {
@@ -57,7 +77,7 @@ export interface Hello {
 }
 
 export interface Welcome {
-  /** Of the control plane that speaks: grows with each election. */
+  /** Of the control plane that speaks: grows with each election, and when the store was restored. */
   epoch: bigint;
   /** The cluster this node belongs to; an agent that knows another one refuses. */
   clusterUid: string;
@@ -66,6 +86,8 @@ export interface Welcome {
   serviceCidr: string;
   /** Address range of all pods of the cluster. */
   clusterCidr: string;
+  /** Of the store: another one than before means that it was restored and may not know what runs here. Empty: unknown. */
+  incarnation: string;
 }
 
 export interface Heartbeat {
@@ -245,6 +267,128 @@ export interface Resize {
   height: number;
 }
 
+function createBaseCertificateRequest(): CertificateRequest {
+  return { csrPem: "" };
+}
+
+export const CertificateRequest: MessageFns<CertificateRequest> = {
+  encode(message: CertificateRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.csrPem !== "") {
+      writer.uint32(10).string(message.csrPem);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CertificateRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCertificateRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.csrPem = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CertificateRequest>): CertificateRequest {
+    return CertificateRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CertificateRequest>): CertificateRequest {
+    const message = createBaseCertificateRequest();
+    message.csrPem = object.csrPem ?? "";
+    return message;
+  },
+};
+
+function createBaseCertificate(): Certificate {
+  return { certPem: "", caPem: "" };
+}
+
+export const Certificate: MessageFns<Certificate> = {
+  encode(message: Certificate, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.certPem !== "") {
+      writer.uint32(10).string(message.certPem);
+    }
+    if (message.caPem !== "") {
+      writer.uint32(18).string(message.caPem);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Certificate {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCertificate();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.certPem = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.caPem = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Certificate>): Certificate {
+    return Certificate.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Certificate>): Certificate {
+    const message = createBaseCertificate();
+    message.certPem = object.certPem ?? "";
+    message.caPem = object.caPem ?? "";
+    return message;
+  },
+};
+
 function createBaseAgentMessage(): AgentMessage {
   return { message: undefined };
 }
@@ -422,6 +566,9 @@ export const ControlMessage: MessageFns<ControlMessage> = {
       case "heartbeat":
         Heartbeat.encode(message.message.value, writer.uint32(58).fork()).join();
         break;
+      case "renewCertificate":
+        CertificateRenewal.encode(message.message.value, writer.uint32(66).fork()).join();
+        break;
     }
     return writer;
   },
@@ -495,6 +642,14 @@ export const ControlMessage: MessageFns<ControlMessage> = {
             message.message = { $case: "heartbeat", value: Heartbeat.decode(reader, reader.uint32()) };
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.message = { $case: "renewCertificate", value: CertificateRenewal.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -555,7 +710,56 @@ export const ControlMessage: MessageFns<ControlMessage> = {
         }
         break;
       }
+      case "renewCertificate": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "renewCertificate", value: CertificateRenewal.fromPartial(object.message.value) };
+        }
+        break;
+      }
     }
+    return message;
+  },
+};
+
+function createBaseCertificateRenewal(): CertificateRenewal {
+  return {};
+}
+
+export const CertificateRenewal: MessageFns<CertificateRenewal> = {
+  encode(_: CertificateRenewal, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CertificateRenewal {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCertificateRenewal();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CertificateRenewal>): CertificateRenewal {
+    return CertificateRenewal.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<CertificateRenewal>): CertificateRenewal {
+    const message = createBaseCertificateRenewal();
     return message;
   },
 };
@@ -679,7 +883,15 @@ export const Hello: MessageFns<Hello> = {
 };
 
 function createBaseWelcome(): Welcome {
-  return { epoch: 0n, clusterUid: "", podCidr: "", heartbeatIntervalMs: 0, serviceCidr: "", clusterCidr: "" };
+  return {
+    epoch: 0n,
+    clusterUid: "",
+    podCidr: "",
+    heartbeatIntervalMs: 0,
+    serviceCidr: "",
+    clusterCidr: "",
+    incarnation: "",
+  };
 }
 
 export const Welcome: MessageFns<Welcome> = {
@@ -704,6 +916,9 @@ export const Welcome: MessageFns<Welcome> = {
     }
     if (message.clusterCidr !== "") {
       writer.uint32(50).string(message.clusterCidr);
+    }
+    if (message.incarnation !== "") {
+      writer.uint32(58).string(message.incarnation);
     }
     return writer;
   },
@@ -769,6 +984,14 @@ export const Welcome: MessageFns<Welcome> = {
             message.clusterCidr = reader.string();
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.incarnation = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -792,6 +1015,7 @@ export const Welcome: MessageFns<Welcome> = {
     message.heartbeatIntervalMs = object.heartbeatIntervalMs ?? 0;
     message.serviceCidr = object.serviceCidr ?? "";
     message.clusterCidr = object.clusterCidr ?? "";
+    message.incarnation = object.incarnation ?? "";
     return message;
   },
 };
@@ -2835,6 +3059,16 @@ export const NodeAgentService = {
     responseSerialize: (value: StreamDown): Buffer => Buffer.from(StreamDown.encode(value).finish()),
     responseDeserialize: (value: Buffer): StreamDown => StreamDown.decode(value),
   },
+  /** A new certificate for the node that asks, which it knows from the old one. */
+  renewCertificate: {
+    path: "/skiff.agent.v1.NodeAgent/RenewCertificate" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CertificateRequest): Buffer => Buffer.from(CertificateRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CertificateRequest => CertificateRequest.decode(value),
+    responseSerialize: (value: Certificate): Buffer => Buffer.from(Certificate.encode(value).finish()),
+    responseDeserialize: (value: Buffer): Certificate => Certificate.decode(value),
+  },
 } as const;
 
 export interface NodeAgentServer extends UntypedServiceImplementation {
@@ -2842,6 +3076,8 @@ export interface NodeAgentServer extends UntypedServiceImplementation {
   session: handleBidiStreamingCall<AgentMessage, ControlMessage>;
   /** Opened by the agent when told to by OpenStream: carries one log or exec. The first message up is StreamStart. */
   stream: handleBidiStreamingCall<StreamUp, StreamDown>;
+  /** A new certificate for the node that asks, which it knows from the old one. */
+  renewCertificate: handleUnaryCall<CertificateRequest, Certificate>;
 }
 
 export interface NodeAgentClient extends Client {
@@ -2853,6 +3089,22 @@ export interface NodeAgentClient extends Client {
   stream(): ClientDuplexStream<StreamUp, StreamDown>;
   stream(options: Partial<CallOptions>): ClientDuplexStream<StreamUp, StreamDown>;
   stream(metadata: Metadata, options?: Partial<CallOptions>): ClientDuplexStream<StreamUp, StreamDown>;
+  /** A new certificate for the node that asks, which it knows from the old one. */
+  renewCertificate(
+    request: CertificateRequest,
+    callback: (error: ServiceError | null, response: Certificate) => void,
+  ): ClientUnaryCall;
+  renewCertificate(
+    request: CertificateRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: Certificate) => void,
+  ): ClientUnaryCall;
+  renewCertificate(
+    request: CertificateRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: Certificate) => void,
+  ): ClientUnaryCall;
 }
 
 export const NodeAgentClient = makeGenericClientConstructor(

@@ -12,7 +12,7 @@ import type { Client } from '../../client/client.ts'
 import type { EventRecorder } from '../../client/events.ts'
 import type { Informer } from '../../client/informer.ts'
 import type { Informers } from '../../client/informers.ts'
-import { aborted, withDeadline } from '../../lib/async.ts'
+import { type AbortOptions, aborted, withDeadline } from '../../lib/async.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
 import type { Metrics } from '../../lib/metrics.ts'
@@ -37,6 +37,13 @@ export interface GatewayOptions {
   readonly clusterUid: string
   /** Of the leader as far as this process knows: grows with each election. */
   readonly epoch: () => number
+  /** Of the store: another one when it was restored. */
+  readonly incarnation?: () => string
+  /**
+   * Called when an agent has obeyed an epoch above ours, as after a restore of the store. Lifts ours above it if we
+   * lead for certain; rejects otherwise. Absent: such an agent refuses us.
+   */
+  readonly liftEpoch?: (above: bigint, opts: AbortOptions) => Promise<void>
   readonly clusterCidr: string
   readonly serviceCidr: string
   readonly heartbeatMs?: number
@@ -51,6 +58,15 @@ export interface Gateway extends Service, PodStreams {
   readonly port: number | undefined
   /** Names of nodes with a session. */
   readonly nodes: readonly string[]
+  /** Of nodes with a session: when the certificates end that they have shown, in epoch milliseconds. */
+  readonly nodeCertificates: readonly NodeCertificate[]
+  /** Asks every node with a session to renew its certificate now. */
+  renewNodeCertificates(): void
+}
+
+export interface NodeCertificate {
+  readonly node: string
+  readonly endMs: number | undefined
 }
 
 const maxSessions = 10_000
@@ -120,6 +136,14 @@ class SessionGateway implements Gateway {
 
   get nodes(): readonly string[] {
     return [...this.#sessions.keys()]
+  }
+
+  get nodeCertificates(): readonly NodeCertificate[] {
+    return [...this.#sessions.values()].map(({ node, certificateEndMs: endMs }) => ({ node, endMs }))
+  }
+
+  renewNodeCertificates(): void {
+    for (const session of this.#sessions.values()) session.renewCertificate()
   }
 
   log(ref: ContainerRef, options: LogOptions, opts: { readonly signal: AbortSignal }): AsyncIterable<Uint8Array> {
@@ -207,6 +231,7 @@ class SessionGateway implements Gateway {
       const first = (await withDeadline(deadline, () => line.messages.next())).value?.message
       if (first?.$case !== 'hello') throw new Denied('a session begins with hello')
       if (first.value.node !== node) throw new Denied(`the certificate is that of node "${node}", not of "${first.value.node}"`)
+      await this.#outrank(node, first.value.epoch, signal)
       session = this.#openSession(node, line)
       line.onGone(() => session?.close('the connection is gone'))
       await session.run(first.value)
@@ -220,11 +245,20 @@ class SessionGateway implements Gateway {
     }
   }
 
+  /** An agent that has obeyed a higher epoch refuses ours, although after a restore of the store nobody else leads. */
+  async #outrank(node: string, epoch: bigint, signal: AbortSignal): Promise<void> {
+    const { epoch: own, liftEpoch, log, clock } = this.#options
+    if (epoch <= BigInt(own()) || liftEpoch === undefined) return
+    log.warn('a node has obeyed a control plane that this store knows nothing of', { node, epoch, ownEpoch: own() })
+    const deadline = { clock, ms: helloDeadlineMs, signal, what: 'lifting the epoch' }
+    await withDeadline(deadline, (inner) => liftEpoch(epoch, { signal: inner }))
+  }
+
   #openSession(node: string, line: SessionLine): NodeSession {
     if (this.#sessions.size >= maxSessions && !this.#sessions.has(node)) throw new Denied('too many nodes have a session')
     this.#sessions.get(node)?.close('a newer session of this node has replaced it')
     const { client, clientFor, informers, clock, log, events, clusterUid, epoch, serviceCidr, clusterCidr } = this.#options
-    const { heartbeatMs = 5000 } = this.#options
+    const { incarnation = () => '', heartbeatMs = 5000 } = this.#options
     const own = clientFor(node)
     const session = new NodeSession(node, line, {
       clock,
@@ -245,6 +279,7 @@ class SessionGateway implements Gateway {
         heartbeatIntervalMs: heartbeatMs,
         serviceCidr,
         clusterCidr,
+        incarnation: incarnation(),
       }),
       synced: (signal) => informers.waitForSync({ signal }),
       wanted: () => ({

@@ -6,6 +6,8 @@ import type { StreamCall } from './pod-streams.ts'
 export interface SessionLine {
   /** Whose certificate it is; undefined where it is not that of a node. */
   readonly node: string | undefined
+  /** Of the certificate that the agent has shown, in epoch milliseconds. */
+  readonly certificateEndMs?: number | undefined
   readonly messages: AsyncIterator<AgentMessage>
   /** Resolves when the line takes more. Rejects when it is gone. */
   send(message: ControlMessage, opts: AbortOptions): Promise<void>

@@ -56,6 +56,15 @@ export class NodeSession {
     this.#deps = deps
   }
 
+  get certificateEndMs(): number | undefined {
+    return this.#line.certificateEndMs
+  }
+
+  renewCertificate(): void {
+    // A session that cannot take it any more ends, and the agent looks at its certificate by itself.
+    this.#send({ $case: 'renewCertificate', value: {} }).catch(() => undefined)
+  }
+
   /** Something that this node may have to know has changed. */
   ring(): void {
     this.#changed.ring()

@@ -16,14 +16,14 @@ import {
   SubjectKeyIdentifierExtension,
   X509CertificateGenerator,
 } from '@peculiar/x509'
+import { certificateSkewMs, readCertificate } from '../../lib/certificate.ts'
 import { type Clock, dateOf } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
 import { createWhole, keepPrivate, readIfThere, writeWhole } from '../../lib/private-files.ts'
 
 export const dayMs = 86_400_000
-const authorityDays = 3_650
-/** Certificates are valid a little earlier, since hosts' clocks differ. */
-const skewMs = 300_000
+const authorityLifeMs = 3_650 * dayMs
+const defaultLifeMs = 365 * dayMs
 
 const keyAlgorithm = { name: 'ECDSA', namedCurve: 'P-256' } as const
 const signingAlgorithm = { name: 'ECDSA', hash: 'SHA-256' } as const
@@ -34,7 +34,8 @@ export interface CertificateRequest {
   readonly dnsNames?: readonly string[]
   readonly ips?: readonly string[]
   readonly usages: readonly ('server' | 'client')[]
-  readonly days?: number
+  /** A year when not given. */
+  readonly lifeMs?: number
 }
 
 /** PEM texts. */
@@ -114,7 +115,7 @@ export class Authority {
     const cert = await X509CertificateGenerator.create({
       subject: subjectOf(request),
       issuer: new X509Certificate(this.cert).subject,
-      ...validity(this.#clock, request.days ?? 365),
+      ...validity(this.#clock, request.lifeMs ?? defaultLifeMs),
       publicKey,
       signingKey: await webKey(this.#key),
       signingAlgorithm,
@@ -146,8 +147,8 @@ function alternativeNames({ dnsNames = [], ips = [] }: CertificateRequest): Exte
   return names.length === 0 ? [] : [new SubjectAlternativeNameExtension(names)]
 }
 
-function validity(clock: Clock, days: number) {
-  return { notBefore: dateOf(clock.now() - skewMs), notAfter: dateOf(clock.now() + days * dayMs) }
+function validity(clock: Clock, lifeMs: number) {
+  return { notBefore: dateOf(clock.now() - certificateSkewMs), notAfter: dateOf(clock.now() + lifeMs) }
 }
 
 async function selfSigned(name: string, key: KeyObject, clock: Clock): Promise<string> {
@@ -156,7 +157,7 @@ async function selfSigned(name: string, key: KeyObject, clock: Clock): Promise<s
   const cert = await X509CertificateGenerator.create({
     subject,
     issuer: subject,
-    ...validity(clock, authorityDays),
+    ...validity(clock, authorityLifeMs),
     publicKey,
     signingKey: await webKey(key),
     signingAlgorithm,
@@ -194,7 +195,7 @@ function parseKey(file: string, text: string): KeyObject {
   }
 }
 
-/** A certificate that is of another key, or that ends within a year, is made again from the same key. */
+/** A certificate that is damaged or has become old is made again from the same key. */
 function isGood(file: string, { cert, key, clock }: { cert: string; key: KeyObject; clock: Clock }): boolean {
   let parsed: X509Certificate
   try {
@@ -203,5 +204,5 @@ function isGood(file: string, { cert, key, clock }: { cert: string; key: KeyObje
     return false // Half written: it is made again from its key.
   }
   if (!parsed.checkPrivateKey(key)) throw new Error(`${file} belongs to another key: restore the pair from one backup`)
-  return parsed.validToDate.getTime() - clock.now() > 365 * dayMs
+  return clock.now() < readCertificate(cert).renewMs
 }

@@ -1,4 +1,5 @@
 import { stringify } from 'yaml'
+import { adminIdentity } from '../../api/meta/request.ts'
 
 export interface KubeconfigOptions {
   /** As in `https://10.0.0.1:6443`. */
@@ -11,7 +12,7 @@ export interface KubeconfigOptions {
 }
 
 /** A kubeconfig with everything inside, for `ctl` and `kubectl`. It holds a key: write it with mode 0600. */
-export function kubeconfig({ server, ca, cert, key, user = 'skiff-admin' }: KubeconfigOptions): string {
+export function kubeconfig({ server, ca, cert, key, user = adminIdentity.user }: KubeconfigOptions): string {
   const base64 = (pem: string): string => Buffer.from(pem).toString('base64')
   return stringify(
     {

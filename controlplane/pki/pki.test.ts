@@ -7,6 +7,7 @@ import { connect, createServer, type TLSSocket } from 'node:tls'
 import { Pkcs10CertificateRequestGenerator } from '@peculiar/x509'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { parse } from 'yaml'
+import { readCertificate } from '../../lib/certificate.ts'
 import { FakeClock, systemClock } from '../../lib/clock.ts'
 import { silentLog } from '../../lib/log.ts'
 import { dayMs } from './authority.ts'
@@ -60,6 +61,32 @@ test('only what concerns new hosts or is near its end is issued again', async ()
   expect(renewed.admin.cert).not.toBe(first.admin.cert)
   expect(renewed.clusterAuthority.cert).toBe(first.clusterAuthority.cert)
   expect(certOf(renewed.admin).validToDate.getTime()).toBeGreaterThan(later.now() + 300 * dayMs)
+})
+
+test.each([10_000, dayMs, 365 * dayMs])(
+  'a certificate of %d ms is renewed before two thirds of its life are over',
+  async (lifeMs) => {
+    const clock = new FakeClock(systemClock.now())
+    const reload = (renewAll = false) => loadOrCreatePki(folder, { hosts: [], clock, log: silentLog, lifeMs, renewAll })
+    const first = await reload()
+    expect(readCertificate(`${first.admin.key}${first.admin.cert}`)).toMatchObject({ commonName: 'skiff-admin' })
+    clock.step(lifeMs / 2)
+    expect((await reload()).certificates).toEqual(first.certificates)
+    clock.step((lifeMs * 2) / 3 - lifeMs / 2 - 1000)
+    const second = await reload()
+    for (const { name, cert } of second.certificates) {
+      const isAuthority = name.endsWith('-ca')
+      expect([name, first.certificates.some((one) => one.cert === cert)]).toEqual([name, isAuthority])
+    }
+    expect((await reload(true)).gateway.cert).not.toBe(second.gateway.cert)
+    expect(readCertificate((await second.issueNodeCert('n')).cert).endMs).toBeGreaterThan(clock.now() + lifeMs - 2000)
+  },
+)
+
+test('the gateway is known by its own name, whatever it is dialled by', async () => {
+  const { gateway, apiserver } = await load()
+  expect(certOf(gateway).checkHost('skiff-gateway')).toBe('skiff-gateway')
+  expect(certOf(apiserver).checkHost('skiff-gateway')).toBeUndefined()
 })
 
 test('the authority is renewed from its own key, and old certificates stay good', async () => {

@@ -1,10 +1,12 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
+import { adminIdentity, controlPlaneIdentity } from '../../api/meta/request.ts'
+import { readCertificate } from '../../lib/certificate.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
 import { keepPrivate, privateFolder, readIfThere, writeWhole } from '../../lib/private-files.ts'
-import { Authority, type CertificateRequest, dayMs, type KeyPair } from './authority.ts'
+import { Authority, type CertificateRequest, type KeyPair } from './authority.ts'
 
 export interface PkiOptions {
   readonly clock: Clock
@@ -14,12 +16,21 @@ export interface PkiOptions {
   /** Address of the Service `kubernetes`. */
   readonly serviceIp?: string
   readonly clusterDomain?: string
+  /** How long certificates are valid, those of the authorities excepted: a year when not given. */
+  readonly lifeMs?: number
+  /** Issues every pair anew, whatever its age. */
+  readonly renewAll?: boolean
 }
 
 /** A pair and where it lies, for programs that read files. */
 export interface StoredPair extends KeyPair {
   readonly certFile: string
   readonly keyFile: string
+}
+
+export interface NamedCertificate {
+  readonly name: string
+  readonly cert: string
 }
 
 /** Every certificate of one control plane. Calling `loadOrCreatePki` again renews what has become old. */
@@ -39,14 +50,16 @@ export interface Pki {
   readonly admin: StoredPair
   /** The control plane's own programs, where they speak HTTPS. */
   readonly controlPlane: StoredPair
+  /** All of the above. */
+  readonly certificates: readonly NamedCertificate[]
   /** For a node's agent: user `system:node:<name>` in the group `system:nodes`. */
   issueNodeCert(name: string): Promise<KeyPair>
   /** As `issueNodeCert`, for a key that has never left the node. */
   signNodeRequest(name: string, csrPem: string): Promise<string>
 }
 
-const renewBeforeMs = 60 * dayMs
-const days = 365
+/** The gateway's certificate names it, so that agents know it by whatever address they dial. */
+const gatewayName = 'skiff-gateway'
 
 export async function loadOrCreatePki(dataFolder: string, options: PkiOptions): Promise<Pki> {
   const folder = join(dataFolder, 'pki')
@@ -54,25 +67,45 @@ export async function loadOrCreatePki(dataFolder: string, options: PkiOptions): 
   const clusterAuthority = await Authority.loadOrCreate(folder, 'cluster-ca', options)
   const etcdAuthority = await Authority.loadOrCreate(folder, 'etcd-ca', options)
   const pair = (name: string, authority: Authority, request: CertificateRequest): Promise<StoredPair> =>
-    loadOrIssue(join(folder, name), authority, request, options)
-  const local = addresses(['localhost', '127.0.0.1', '::1'])
-  const serving = addresses(servingHosts(options))
+    loadOrIssue(join(folder, name), authority, { ...request, ...lifeOf(options) }, options)
+  const hosts = servingHosts(options)
+  const pairs = {
+    etcdServer: await pair('etcd-server', etcdAuthority, {
+      commonName: 'etcd',
+      usages: ['server', 'client'],
+      ...addresses(['localhost', '127.0.0.1', '::1']),
+    }),
+    etcdClient: await pair('etcd-client', etcdAuthority, { commonName: 'skiff-controlplane', usages: ['client'] }),
+    apiserver: await pair('apiserver', clusterAuthority, server('skiff-apiserver', hosts)),
+    gateway: await pair('gateway', clusterAuthority, server(gatewayName, [gatewayName, ...hosts])),
+    admin: await pair('admin', clusterAuthority, user(adminIdentity.user, 'system:masters')),
+    controlPlane: await pair('controlplane', clusterAuthority, user(controlPlaneIdentity.user, 'system:masters')),
+  }
   return {
     folder,
     clusterAuthority,
     clusterAuthorityFile: join(folder, 'cluster-ca.crt'),
     etcdAuthority,
     etcdAuthorityFile: join(folder, 'etcd-ca.crt'),
-    etcdServer: await pair('etcd-server', etcdAuthority, { commonName: 'etcd', usages: ['server', 'client'], ...local }),
-    etcdClient: await pair('etcd-client', etcdAuthority, { commonName: 'skiff-controlplane', usages: ['client'] }),
-    apiserver: await pair('apiserver', clusterAuthority, { commonName: 'skiff-apiserver', usages: ['server'], ...serving }),
-    gateway: await pair('gateway', clusterAuthority, { commonName: 'skiff-gateway', usages: ['server'], ...serving }),
-    admin: await pair('admin', clusterAuthority, user('skiff-admin', 'system:masters')),
-    controlPlane: await pair('controlplane', clusterAuthority, user('system:skiff-controlplane', 'system:masters')),
-    issueNodeCert: async (name) => await clusterAuthority.issue(nodeRequest(name)),
-    signNodeRequest: async (name, csrPem) => await clusterAuthority.issueFor(csrPem, nodeRequest(name)),
+    ...pairs,
+    certificates: [
+      { name: 'cluster-ca', cert: clusterAuthority.cert },
+      { name: 'etcd-ca', cert: etcdAuthority.cert },
+      ...Object.values(pairs).map(({ certFile, cert }) => ({ name: basename(certFile, '.crt'), cert })),
+    ],
+    issueNodeCert: async (name) => await clusterAuthority.issue({ ...nodeRequest(name), ...lifeOf(options) }),
+    signNodeRequest: async (name, csrPem) =>
+      await clusterAuthority.issueFor(csrPem, { ...nodeRequest(name), ...lifeOf(options) }),
   }
 }
+
+const lifeOf = ({ lifeMs }: PkiOptions): { readonly lifeMs?: number } => (lifeMs === undefined ? {} : { lifeMs })
+
+const server = (commonName: string, hosts: readonly string[]): CertificateRequest => ({
+  commonName,
+  usages: ['server'],
+  ...addresses(hosts),
+})
 
 const user = (commonName: string, group: string): CertificateRequest => ({
   commonName,
@@ -82,7 +115,7 @@ const user = (commonName: string, group: string): CertificateRequest => ({
 
 function nodeRequest(name: string): CertificateRequest {
   if (!/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/.test(name)) throw new Error(`"${name}" cannot be the name of a node`)
-  return { commonName: `system:node:${name}`, organizations: ['system:nodes'], usages: ['client'], days }
+  return { commonName: `system:node:${name}`, organizations: ['system:nodes'], usages: ['client'] }
 }
 
 function servingHosts({ hosts, serviceIp = '10.43.0.1', clusterDomain = 'cluster.local' }: PkiOptions): readonly string[] {
@@ -105,17 +138,18 @@ async function loadOrIssue(
   path: string,
   authority: Authority,
   request: CertificateRequest,
-  { clock, log }: PkiOptions,
+  { clock, log, renewAll = false }: PkiOptions,
 ): Promise<StoredPair> {
   const certFile = `${path}.crt`
   const keyFile = `${path}.key`
   const cert = await readIfThere(certFile)
   const key = await readIfThere(keyFile)
-  if (cert !== undefined && key !== undefined && isUsable({ cert, key }, { authority, request, nowMs: clock.now() })) {
+  const isThere = !renewAll && cert !== undefined && key !== undefined
+  if (isThere && isUsable({ cert, key }, { authority, request, nowMs: clock.now() })) {
     await keepPrivate(keyFile, log)
     return { cert, key, certFile, keyFile }
   }
-  const fresh = await authority.issue({ days, ...request })
+  const fresh = await authority.issue(request)
   await writeWhole(keyFile, fresh.key, 0o600)
   await writeWhole(certFile, fresh.cert, 0o644)
   log.info('certificate issued', { file: certFile })
@@ -129,7 +163,7 @@ function isUsable(
   try {
     const parsed = new X509Certificate(cert)
     const isOurs = authority.hasIssued(parsed) && parsed.checkPrivateKey(createPrivateKey(key))
-    return isOurs && parsed.validToDate.getTime() - nowMs > renewBeforeMs && namesOf(parsed) === wantedNames(request)
+    return isOurs && nowMs < readCertificate(cert).renewMs && namesOf(parsed) === wantedNames(request)
   } catch {
     return false // Damaged: it is issued again.
   }

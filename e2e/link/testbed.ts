@@ -10,8 +10,9 @@ import { nodeIdentity } from '../../api/meta/request.ts'
 import type { EventSubject, EventText } from '../../client/events.ts'
 import { createInformers } from '../../client/informers.ts'
 import { createGateway, type Gateway, type GatewayOptions } from '../../controlplane/gateway/gateway.ts'
-import { type GrpcListenerOptions, grpcListener } from '../../controlplane/gateway/grpc-listener.ts'
-import { Authority, type KeyPair } from '../../controlplane/pki/authority.ts'
+import { grpcListener } from '../../controlplane/gateway/grpc-listener.ts'
+import { RenewableCredentials, type ServerTls } from '../../controlplane/gateway/server-tls.ts'
+import { Authority, type CertificateRequest, type KeyPair } from '../../controlplane/pki/authority.ts'
 import { createWorld, type World } from '../../controlplane/testing/world.ts'
 import { type Clock, systemClock } from '../../lib/clock.ts'
 import { silentLog } from '../../lib/log.ts'
@@ -21,7 +22,12 @@ import { systemRandom } from '../../lib/random.ts'
 export interface Bed extends AsyncDisposable {
   readonly world: World<Clock>
   readonly gateway: Gateway
-  readonly serverTls: GrpcListenerOptions['tls']
+  readonly serverTls: ServerTls
+  readonly authority: Authority
+  /** Of the gateway; they outlive its restarts. */
+  readonly credentials: RenewableCredentials
+  /** Of the gateway. */
+  readonly address: string
   readonly events: { subject: EventSubject; event: EventText }[]
   /** Ends the gateway and starts another on the same port, as a control plane that restarts. */
   restart(over?: Partial<GatewayOptions>): Promise<void>
@@ -58,12 +64,20 @@ export async function createBed(): Promise<Bed> {
   const deps = { clock: systemClock, random: systemRandom, log: silentLog }
   const authority = await Authority.loadOrCreate(folder, 'ca', deps)
   const server = await authority.issue({ commonName: 'gateway', usages: ['server'], dnsNames: ['localhost'], ips: ['127.0.0.1'] })
+  const credentials = new RenewableCredentials({ ca: authority.cert, ...server })
   const world = await createWorld({ clock: systemClock })
   const informers = createInformers({ ...deps, client: world.client })
   const events: Bed['events'] = []
   const stops: (() => Promise<void>)[] = []
   const start = async (over: Partial<GatewayOptions>, port: number) => {
-    const listen = grpcListener({ tls: { ca: authority.cert, ...server }, address: `127.0.0.1:${port}` })
+    const listen = grpcListener({
+      tls: credentials,
+      address: `127.0.0.1:${port}`,
+      signNode: async (node, csrPem) => ({
+        certPem: await authority.issueFor(csrPem, nodeRequest(node)),
+        caPem: authority.cert,
+      }),
+    })
     const gateway = createGateway(listen, {
       ...deps,
       client: world.client,
@@ -88,6 +102,11 @@ export async function createBed(): Promise<Bed> {
   const certs = new Map<string, KeyPair>()
   return {
     world,
+    authority,
+    credentials,
+    get address() {
+      return `127.0.0.1:${port}`
+    },
     events,
     serverTls: { ca: authority.cert, ...server },
     get gateway() {
@@ -100,9 +119,7 @@ export async function createBed(): Promise<Bed> {
       await eventually(() => current.gateway.port ?? fail('not listening'))
     },
     async agent(node, { certFor = node, folder: own, ...over } = {}) {
-      const pair =
-        certs.get(certFor) ??
-        (await authority.issue({ commonName: `system:node:${certFor}`, usages: ['client'], organizations: ['system:nodes'] }))
+      const pair = certs.get(certFor) ?? (await authority.issue(nodeRequest(certFor)))
       certs.set(certFor, pair)
       const checkpoint = own ?? (await mkdtemp(join(folder, 'agent-')))
       const desired = await openDesiredStore({ ...deps, folder: checkpoint })
@@ -144,6 +161,12 @@ export async function createBed(): Promise<Bed> {
     },
   }
 }
+
+const nodeRequest = (name: string): CertificateRequest => ({
+  commonName: `system:node:${name}`,
+  usages: ['client'],
+  organizations: ['system:nodes'],
+})
 
 const nodeObject = (name: string): Node => ({
   apiVersion: 'v1',
