@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { hostname, networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { Backoff } from '../lib/backoff.ts'
@@ -11,6 +10,7 @@ import { type Service, type SuperviseOptions, superviseGroups } from '../lib/ser
 import { createApiServer } from './apiserver/server.ts'
 import { composeCore } from './core.ts'
 import { etcdProcess } from './etcd-process/etcd-process.ts'
+import { externalEtcd } from './external-etcd.ts'
 import { grpcListener } from './gateway/grpc-listener.ts'
 import type { Options } from './options.ts'
 import { kubeconfig } from './pki/kubeconfig.ts'
@@ -18,7 +18,6 @@ import { loadOrCreatePki, type Pki } from './pki/pki.ts'
 import { createCompactor } from './store/compactor.ts'
 import { encrypted } from './store/encryption.ts'
 import { type EtcdStore, etcdStore } from './store/etcd.ts'
-import type { EtcdTls } from './store/etcd-client.ts'
 import { createEtcdUpkeep } from './store/etcd-upkeep.ts'
 import { loadOrCreateKeyring } from './store/keyring.ts'
 import type { Store } from './store/store.ts'
@@ -63,9 +62,7 @@ interface Etcd {
 
 async function createEtcd(options: Options, pki: Pki, { clock, log, random }: ControlPlaneDeps): Promise<Etcd> {
   if (options.etcdEndpoints.length > 0) {
-    const tls = await externalTls(options)
-    const base = { endpoints: options.etcdEndpoints, clock, random, log }
-    return { store: etcdStore(tls === undefined ? base : { ...base, tls }), process: [] }
+    return { store: etcdStore({ ...(await externalEtcd(options)), clock, random, log }), process: [] }
   }
   const { etcdServer, etcdClient, etcdAuthority, etcdAuthorityFile } = pki
   const child = etcdProcess({
@@ -79,15 +76,8 @@ async function createEtcd(options: Options, pki: Pki, { clock, log, random }: Co
     clock,
     log,
   })
-  const tls = { ca: etcdAuthority.cert, cert: etcdClient.cert, key: etcdClient.key }
+  const tls = { ca: etcdAuthority.cert, cert: etcdClient.cert, key: etcdClient.key, serverName: 'localhost' }
   return { store: etcdStore({ endpoints: child.endpoints, tls, clock, random, log }), process: [child] }
-}
-
-async function externalTls({ etcdCa, etcdCert, etcdKey }: Options): Promise<EtcdTls | undefined> {
-  if (etcdCa === '') return undefined
-  const ca = await readFile(etcdCa, 'utf8')
-  if (etcdCert === '') return { ca }
-  return { ca, cert: await readFile(etcdCert, 'utf8'), key: await readFile(etcdKey, 'utf8') }
 }
 
 interface Parts {

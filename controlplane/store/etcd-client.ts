@@ -15,6 +15,8 @@ export interface EtcdTls {
   readonly ca: string
   readonly cert?: string
   readonly key?: string
+  /** What the server's certificate must be for, when it is reached by an address that no certificate names. */
+  readonly serverName?: string
 }
 
 export interface EtcdOptions {
@@ -106,14 +108,11 @@ function clientOptions(endpoints: readonly string[], tls: EtcdTls | undefined): 
       'grpc.keepalive_timeout_ms': 5_000,
       'grpc.initial_reconnect_backoff_ms': 100,
       'grpc.max_reconnect_backoff_ms': 500,
-      // TLS has no server names that are addresses; etcd's certificate names both.
-      ...(endpoints.every(isLoopback) ? { 'grpc.ssl_target_name_override': 'localhost' } : {}),
+      ...(tls?.serverName === undefined ? {} : { 'grpc.ssl_target_name_override': tls.serverName }),
     },
     ...(tls === undefined ? {} : { credentials: tlsCredentials(tls, pem) }),
   }
 }
-
-const isLoopback = (endpoint: string): boolean => new URL(endpoint).hostname === '127.0.0.1'
 
 function tlsCredentials(tls: EtcdTls, pem: (text: string) => Buffer): NonNullable<IOptions['credentials']> {
   if (tls.cert === undefined || tls.key === undefined) return { rootCertificate: pem(tls.ca) }

@@ -8,7 +8,7 @@ export async function testEtcdFiles(dataFolder: string) {
   const { certFile, keyFile } = pki.etcdServer
   return {
     files: { authorityFile: pki.etcdAuthorityFile, certFile, keyFile },
-    client: { ca: pki.etcdAuthority.cert, cert: pki.etcdClient.cert, key: pki.etcdClient.key },
+    client: { ca: pki.etcdAuthority.cert, cert: pki.etcdClient.cert, key: pki.etcdClient.key, serverName: 'localhost' },
     foreign: { cert: pki.admin.cert, key: pki.admin.key },
   }
 }

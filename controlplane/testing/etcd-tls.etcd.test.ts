@@ -54,7 +54,8 @@ storeConformance('etcd with TLS and encryption', () =>
 
 test.each(['without a certificate', 'with a certificate of another authority'])('a client %s is refused', async (how) => {
   const { client, foreign } = await testEtcdFiles(folder)
-  const tls = how === 'without a certificate' ? { ca: client.ca } : { ca: client.ca, ...foreign }
+  const { ca, serverName } = client
+  const tls = how === 'without a certificate' ? { ca, serverName } : { ca, serverName, ...foreign }
   const stranger = etcdStore({ endpoints, tls, ...common, callMs: 1_000 })
   try {
     const { signal } = new AbortController()

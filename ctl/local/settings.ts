@@ -1,7 +1,10 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { access, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
+import { resolve } from 'node:path'
 import type { FlagValues } from '../flags.ts'
 import { int, text } from '../flags.ts'
+import { UserError } from '../output.ts'
 import type { Installation } from './paths.ts'
 
 /** What `up` can be told; kept, so that the next `up` starts the same. */
@@ -56,10 +59,25 @@ const defaults = (env: Environment): Settings => ({
 export async function settle(at: Installation, flags: FlagValues<typeof settingFlags>, env: Environment): Promise<Settings> {
   const kept = await readSettings(at, env)
   const given = Object.fromEntries(Object.entries(flags).filter(([name, value]) => name in settingFlags && value !== undefined))
-  const settings: Settings = { ...(kept ?? defaults(env)), ...given }
+  const settings: Settings = { ...(kept ?? defaults(env)), ...given, ...(await etcdFiles(flags)) }
   await mkdir(at.dataDir, { recursive: true, mode: 0o700 })
   await writeFile(at.settingsFile, `${JSON.stringify(settings, null, 2)}\n`, { mode: 0o600 })
   return settings
+}
+
+/** The control plane runs in another folder, and what is kept must be good for the next time too. */
+async function etcdFiles(flags: FlagValues<typeof settingFlags>): Promise<Partial<Settings>> {
+  const files: Record<string, string> = {}
+  for (const name of ['etcdCa', 'etcdCert', 'etcdKey'] as const) {
+    const given = flags[name]
+    if (given === undefined || given === '') continue
+    const file = resolve(given)
+    await access(file, constants.R_OK).catch(() => {
+      throw new UserError(`error: --${name.replace('etcd', 'etcd-').toLowerCase()}: cannot read "${file}"`)
+    })
+    files[name] = file
+  }
+  return files
 }
 
 export async function readSettings(at: Installation, env: Environment): Promise<Settings | undefined> {
