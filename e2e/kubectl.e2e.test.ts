@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { prepareImage } from './example-image.ts'
@@ -14,8 +14,15 @@ afterAll(async () => {
   await m[Symbol.asyncDispose]()
 })
 
+const container = (...command: readonly string[]) => ({
+  name: 'main',
+  image: 'skiff/hello:1',
+  imagePullPolicy: 'IfNotPresent',
+  ...(command.length === 0 ? {} : { command }),
+})
 const k = async (...args: readonly string[]) => ok(await m.kubectl(...args))
-const manifest = join(root, 'manifests/hello.yaml')
+const manifests = join(root, 'manifests')
+const manifest = join(manifests, 'hello.yaml')
 
 test('apply creates, changes and leaves alone', async () => {
   const created = await k('apply', '-f', manifest)
@@ -200,8 +207,165 @@ test('a mistyped field is refused by name, nothing is written', async () => {
   expect((await m.kubectl('get', 'deployment', 'other', '-n', 'other')).code).toBe(1)
 })
 
+test('an unknown kind or version is named, with all that is wrong with a known one', async () => {
+  for (const [apiVersion, kind] of [
+    ['apps/v1', 'Foo'],
+    ['apps/v2', 'Deployment'],
+    ['batch/v1', 'Job'],
+  ]) {
+    const result = await m.run('kubectl', ['apply', '-f', '-'], {
+      input: JSON.stringify({ apiVersion, kind, metadata: { name: 'x' } }),
+    })
+    expect(result.code).toBe(1)
+    expect(result.stderr).toContain(`no matches for kind "${kind}" in version "${apiVersion}"`)
+  }
+  expect((await m.kubectl('get', 'nothing')).stderr).toContain('doesn\'t have a resource type "nothing"')
+  const deployment = await m.kubectl(
+    'patch',
+    'deployment/hello',
+    '-n',
+    'hello',
+    '-p',
+    '{"spec":{"selector":{"matchLabels":{"x":"y"}}}}',
+  )
+  expect(deployment.stderr).toContain('The Deployment "hello" is invalid')
+  expect(deployment.stderr).toContain('spec.selector')
+  expect(deployment.stderr).toContain('field is immutable')
+  const wrong = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'wrong' },
+    spec: { containers: [{ name: 'A' }, { name: 'a', image: 'x', ports: [{ containerPort: 0 }] }] },
+  }
+  const pod = await m.run('kubectl', ['create', '-f', '-'], { input: JSON.stringify(wrong) })
+  for (const field of ['spec.containers[0].name', 'spec.containers[0].image', 'spec.containers[1].ports[0].containerPort'])
+    expect(pod.stderr).toContain(field)
+})
+
+test('a stale object is refused, a server-side dry run writes nothing, diff says whether there is a difference', async () => {
+  const before = await k('get', 'cm', 'greeting', '-n', 'hello', '-o', 'json')
+  await k('annotate', 'cm', 'greeting', '-n', 'hello', 'changed=yes')
+  const stale = await m.run('kubectl', ['replace', '-f', '-'], { input: before })
+  expect(stale.code).toBe(1)
+  expect(stale.stderr).toMatch(/Error from server \(Conflict\).*the object has been modified/)
+  const more = join(m.folder, 'more.yaml')
+  writeFileSync(more, readFileSync(manifest, 'utf8').replace('replicas: 3', 'replicas: 9'))
+  expect(await k('apply', '-f', more, '--dry-run=server')).toContain('deployment.apps/hello configured (server dry run)')
+  expect(await k('get', 'deploy', 'hello', '-n', 'hello', '-o', 'jsonpath={.spec.replicas}')).toBe('3')
+  const diff = await m.kubectl('diff', '-f', more)
+  expect([diff.code, diff.stdout]).toEqual([1, expect.stringMatching(/^- {2}replicas: 3\n\+ {2}replicas: 9$/m)])
+  expect(await k('apply', '-f', manifest)).toContain('configmap/greeting configured') // The test before edited it.
+  expect((await m.kubectl('diff', '-f', manifest)).code).toBe(0)
+})
+
+test('labels, fields, sorting and columns choose what get prints', async () => {
+  const inHello = (...args: readonly string[]) => k('get', 'pods', '-n', 'hello', ...args)
+  const all = (await inHello('-o', 'name')).trim().split('\n')
+  expect(all).toHaveLength(3)
+  expect((await inHello('-l', 'app in (hello,x),!absent', '-o', 'name')).trim().split('\n')).toEqual(all)
+  expect(await inHello('-l', 'app=x', '-o', 'name')).toBe('')
+  const node = (await k('get', 'nodes', '-o', 'name')).trim().replace('node/', '')
+  expect((await inHello(`--field-selector=spec.nodeName=${node},status.phase=Running`, '-o', 'name')).trim().split('\n')).toEqual(
+    all,
+  )
+  expect((await m.kubectl('get', 'pods', '--field-selector=spec.none=x')).stderr).toContain('field label not supported')
+  expect(await inHello('-L', 'app')).toMatch(/^NAME.*AGE\s+APP\n/)
+  expect(await inHello('--sort-by=.status.podIP', '-o', 'custom-columns=N:.metadata.name,IP:.status.podIP')).toMatch(
+    /^N\s+IP\n(hello-\S+\s+10\.42\.\S+\n){3}$/,
+  )
+  expect((await k('get', 'pods', '-A', '--chunk-size=2', '--no-headers')).trim().split('\n').length).toBeGreaterThanOrEqual(3)
+})
+
+test('what goes wrong with a pod is told by get, describe and logs', async () => {
+  const pods = [
+    { name: 'crash', spec: { containers: [container('sh', '-c', 'echo boom; exit 4')] } },
+    { name: 'never', spec: { containers: [{ ...container(), command: ['/no/such'] }] } },
+    { name: 'lacks', spec: { containers: [{ ...container(), envFrom: [{ configMapRef: { name: 'gone' } }] }] } },
+    { name: 'large', spec: { containers: [{ ...container(), resources: { requests: { cpu: '1000' } } }] } },
+  ].map(({ name, spec }) => ({ apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec }))
+  const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: pods })
+  ok(await m.run('kubectl', ['apply', '-f', '-'], { input }))
+  await eventually('what is wrong in the table of pods', async (tell) => {
+    const table = await k('get', 'pods')
+    tell(table)
+    const told = [
+      /crash .*CrashLoopBackOff/,
+      /never .*(CrashLoopBackOff|RunContainerError|StartError)/,
+      /lacks .*CreateContainerConfigError/,
+    ]
+    return [...told, /large .*Pending/].every((row) => row.test(table)) ? true : undefined
+  })
+  expect(await k('logs', 'crash', '--previous')).toBe('boom\n')
+  expect((await m.kubectl('logs', 'lacks')).stderr).toContain('is waiting to start: CreateContainerConfigError')
+  const toldBy: readonly (readonly [string, RegExp])[] = [
+    ['crash', /Warning\s+BackOff.*Back-off restarting failed container/],
+    ['crash', /Last State:\s+Terminated\s+Reason:\s+Error\s+Exit Code:\s+4/],
+    ['never', /\/no\/such/],
+    ['lacks', /Warning\s+Failed.*configmap "gone" not found/],
+    ['large', /Warning\s+FailedScheduling.*Insufficient cpu/],
+  ]
+  for (const [name, what] of toldBy) {
+    await eventually(`${name}: ${what}`, async (tell) => {
+      const text = await k('describe', 'pod', name)
+      tell(text)
+      return what.test(text) ? true : undefined
+    })
+  }
+  await k('create', 'configmap', 'gone', '--from-literal=a=1')
+  await k('wait', '--for=condition=Ready', 'pod/lacks', '--timeout=60s')
+  const steps = await k('get', 'events', '--field-selector=involvedObject.name=lacks', '-o', 'jsonpath={.items[*].reason}')
+  expect(steps).toMatch(/^Scheduled .*Created Started$/)
+  await k('delete', 'pod', 'crash', 'never', 'lacks', 'large', '--grace-period=1')
+  await k('delete', 'configmap', 'gone')
+})
+
+test('drain empties a node, and uncordon fills it again', async () => {
+  const node = (await k('get', 'nodes', '-o', 'jsonpath={.items[0].metadata.name}')).trim()
+  expect(await k('drain', node, '--ignore-daemonsets', '--force', '--delete-emptydir-data', '--timeout=60s')).toContain('drained')
+  expect(await k('get', 'nodes')).toContain('Ready,SchedulingDisabled')
+  expect(await k('get', 'pods', '-n', 'hello')).not.toMatch(/Running/)
+  expect(await k('uncordon', node)).toContain('uncordoned')
+  expect(await k('rollout', 'status', 'deployment/hello', '-n', 'hello', '--timeout=60s')).toContain('successfully rolled out')
+  expect(await k('taint', 'nodes', node, 'a=b:NoSchedule')).toContain('tainted')
+  expect(await k('taint', 'nodes', node, 'a-')).toContain('untainted')
+})
+
+test('deleting with --cascade=orphan leaves what belonged to it, which can be taken over again', async () => {
+  const pods = await k('get', 'pods', '-n', 'hello', '-o', 'name')
+  const deployment = await k('get', 'deployment', 'hello', '-n', 'hello', '-o', 'json')
+  expect(await k('delete', 'deployment/hello', '-n', 'hello', '--cascade=orphan')).toContain('deleted')
+  expect(await k('get', 'rs', '-n', 'hello', '-o', 'jsonpath={.items[*].metadata.ownerReferences}')).toBe('')
+  const { apiVersion, kind, spec } = JSON.parse(deployment) as Readonly<Record<string, unknown>>
+  const input = JSON.stringify({ apiVersion, kind, metadata: { name: 'hello', namespace: 'hello' }, spec })
+  expect(ok(await m.run('kubectl', ['create', '-f', '-'], { input }))).toContain('deployment.apps/hello created')
+  await k('rollout', 'status', 'deployment/hello', '-n', 'hello', '--timeout=60s')
+  expect(await k('get', 'pods', '-n', 'hello', '-o', 'name')).toBe(pods)
+  expect(await k('get', 'rs', '-n', 'hello', '-o', 'jsonpath={.items[*].metadata.ownerReferences[*].name}')).toMatch(
+    /^(hello ?)+$/,
+  )
+})
+
+/**
+ * Where Kubernetes, too, says "configured" each time: `stringData` is never kept, a list without keys is compared as a
+ * whole with the defaults that its items were given, and a controller taints a node that says nothing.
+ */
+const neverUnchanged = ['secret/web-login', 'pod/web', 'node/node-1']
+
+test('applying all manifests again leaves them unchanged', async () => {
+  await k('apply', '-f', manifests)
+  const rows = (await k('apply', '-f', manifests)).trim().split('\n')
+  expect(rows.length).toBeGreaterThan(readdirSync(manifests).length)
+  const others = rows.filter((row) => !neverUnchanged.some((name) => row.startsWith(`${name} `)))
+  expect(others.filter((row) => !row.endsWith(' unchanged'))).toEqual([])
+  await k('delete', '-f', manifests, '--timeout=90s')
+})
+
 test('delete removes what apply made', async () => {
-  expect(await k('delete', '-f', manifest, '--timeout=90s')).toContain('namespace "hello" deleted')
+  await k('apply', '-f', manifest)
+  await k('rollout', 'status', 'deployment/hello', '-n', 'hello', '--timeout=60s')
+  const deleted = await k('delete', '-f', manifest, '--timeout=90s')
+  for (const one of ['namespace "hello"', 'configmap "greeting"', 'deployment.apps "hello"', 'service "hello"'])
+    expect(deleted).toContain(`${one} deleted`)
   await eventually('no container of the namespace', async (tell) => {
     const names = ok(await m.docker('ps', '--format', '{{.Names}}'))
     tell(names)
