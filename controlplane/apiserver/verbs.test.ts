@@ -22,7 +22,7 @@ const deployments = '/apis/apps/v1/namespaces/default/deployments'
 interface Told {
   readonly code: number
   /** Looked into freely, as a client without types does. */
-  readonly body: Readonly<Record<string, never>> & { readonly metadata: Readonly<Record<string, never>> }
+  readonly body: Readonly<Record<string, unknown>> & { readonly metadata: Readonly<Record<string, unknown>> }
 }
 
 async function tell(served: ServedWorld, method: string, path: string, body?: unknown, options: AskOptions = {}): Promise<Told> {
@@ -81,10 +81,10 @@ test('pages follow each other by limit and continue, until one has no continue',
   let token = ''
   do {
     const page = await tell(served, 'GET', `${configMaps}?limit=2&continue=${encodeURIComponent(token)}`)
-    const items: readonly ApiObject[] = page.body['items'] ?? []
+    const items = page.body['items'] as readonly ApiObject[]
     expect(items.length).toBeLessThanOrEqual(2)
     seen.push(...items.map(({ metadata }) => metadata.name ?? ''))
-    token = page.body.metadata['continue'] ?? ''
+    token = String(page.body.metadata['continue'] ?? '')
   } while (token !== '')
   expect(seen).toEqual(['a', 'b', 'c', 'd', 'e'])
 })
@@ -224,7 +224,7 @@ test('tables, discovery, health, schema and metrics are there to be read', async
     headers: { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io,application/json' },
   })
   expect(table.body['kind']).toBe('Table')
-  const columns: readonly { readonly name: string }[] = table.body['columnDefinitions'] ?? []
+  const columns = table.body['columnDefinitions'] as readonly { readonly name: string }[]
   expect(columns.map(({ name }) => name).slice(0, 5)).toEqual(['Name', 'Ready', 'Status', 'Restarts', 'Age'])
   expect((await tell(served, 'GET', '/apis/apps/v1')).body['resources']).toEqual(
     expect.arrayContaining([
