@@ -212,6 +212,12 @@ test('an agent that is killed restarts nothing, and a killed control plane comes
       .trim()
       .split('\n')
       .sort()
+  // What was deleted just now takes its grace period to go.
+  await eventually('the pods of the test before are gone', async (tell) => {
+    const text = await ctl('get', 'pods', '-o', 'name')
+    tell(text)
+    return text === '' ? true : undefined
+  })
   const before = await ids()
   const pids = [...(await ctl('status')).matchAll(/: running \(pid (\d+)\)/g)].map(([, pid]) => Number(pid))
   expect(pids).toHaveLength(2)

@@ -5,18 +5,30 @@ import type { KindDef } from '../../api/kinds/define.ts'
 import type { Deployment } from '../../api/kinds/deployment.ts'
 import { EndpointSlice } from '../../api/kinds/endpoint-slice.ts'
 import { Event } from '../../api/kinds/event.ts'
+import { Lease } from '../../api/kinds/lease.ts'
+import type { Namespace } from '../../api/kinds/namespace.ts'
 import type { Node } from '../../api/kinds/node.ts'
 import { Pod } from '../../api/kinds/pod.ts'
+import { ReplicaSet } from '../../api/kinds/replica-set.ts'
 import type { Secret } from '../../api/kinds/secret.ts'
 import type { Service } from '../../api/kinds/service.ts'
-import type { ApiObject } from '../../api/meta/object-meta.ts'
+import { type ApiObject, controllerOf } from '../../api/meta/object-meta.ts'
+import { formatLabelSelector } from '../../api/meta/selector.ts'
 import { type Context, defineCommand } from '../command.ts'
-import { describeConfigMap, describeDeployment, describeNode, describeSecret, describeService } from '../describe/others.ts'
+import { describeNode } from '../describe/node.ts'
+import {
+  describeConfigMap,
+  describeDeployment,
+  describeHead,
+  describeNamespace,
+  describeReplicaSet,
+  describeSecret,
+  describeService,
+} from '../describe/others.ts'
 import { describePod } from '../describe/pod.ts'
 import { DescribeWriter } from '../describe/writer.ts'
 import { text, toggle } from '../flags.ts'
 import { getTarget, listAll, type Query } from '../get-objects.ts'
-import { alignRows } from '../printers/table.ts'
 import { parseTargets } from '../resources.ts'
 
 export const describe = defineCommand({
@@ -44,47 +56,66 @@ export const describe = defineCommand({
         context.out.write(await describeObject(target.kind, object, query, context))
       }
     }
-    if (count === 0) context.out.note(`No resources found in ${namespace} namespace.`)
+    if (count === 0)
+      context.out.note(flags.allNamespaces ? 'No resources found' : `No resources found in ${namespace} namespace.`)
     return 0
   },
 })
 
 async function describeObject(kind: KindDef, object: ApiObject, query: Query, context: Context): Promise<string> {
   const w = new DescribeWriter()
-  const { metadata } = object
-  w.field('Name', metadata.name)
-  if (kind.scope === 'Namespaced') w.field('Namespace', metadata.namespace)
-  w.map('Labels', metadata.labels)
-  const { 'kubectl.kubernetes.io/last-applied-configuration': _, ...annotations } = metadata.annotations ?? {}
-  w.map('Annotations', annotations)
-  await describeBody(kind, object, query, w)
+  await describeBody(kind, object, { ...query, labelSelector: undefined }, w, context)
   await describeEvents(object, query, w, context.clock.now())
   return w.toString()
 }
 
-async function describeBody(kind: KindDef, object: ApiObject, query: Query, w: DescribeWriter): Promise<void> {
-  const all = { ...query, labelSelector: undefined }
+async function describeBody(
+  kind: KindDef,
+  object: ApiObject,
+  query: Query,
+  w: DescribeWriter,
+  { clock }: Context,
+): Promise<void> {
+  const here = { ...query, namespace: object.metadata.namespace }
   switch (kind.kind) {
     case 'Pod':
       return describePod(object as Pod, w)
     case 'Deployment':
-      return describeDeployment(object as Deployment, w)
+      return describeDeployment(object as Deployment, await owned<ReplicaSet>(ReplicaSet, object as Deployment, here), w)
+    case 'ReplicaSet':
+      return describeReplicaSet(object as ReplicaSet, await owned<Pod>(Pod, object as ReplicaSet, here), w)
+    case 'Namespace':
+      return describeNamespace(object as Namespace, w)
     case 'ConfigMap':
       return describeConfigMap(object as ConfigMap, w)
     case 'Secret':
       return describeSecret(object as Secret, w)
     case 'Node': {
-      const pods = await listAll(Pod, { ...all, namespace: undefined, fieldSelector: `spec.nodeName=${object.metadata.name}` })
-      return describeNode(object as Node, pods.items as readonly Pod[], w)
+      const name = object.metadata.name ?? ''
+      const pods = await listAll(Pod, { ...query, namespace: undefined, fieldSelector: `spec.nodeName=${name}` })
+      const leases = await listAll(Lease, { ...query, namespace: 'kube-node-lease', fieldSelector: `metadata.name=${name}` })
+      const [lease] = leases.items as readonly Lease[]
+      return describeNode(object as Node, { pods: pods.items as readonly Pod[], lease, nowMs: clock.now() }, w)
     }
     case 'Service': {
       const labelSelector = `kubernetes.io/service-name=${object.metadata.name}`
-      const slices = await listAll(EndpointSlice, { ...all, namespace: object.metadata.namespace, labelSelector })
+      const slices = await listAll(EndpointSlice, { ...here, labelSelector })
       return describeService(object as Service, (slices.items as readonly EndpointSlice[]).flatMap(addresses), w)
     }
     default:
+      describeHead(object, kind.scope === 'Namespaced', w)
       describeOther(object, w)
   }
+}
+
+/** What an owner made. */
+async function owned<T extends ApiObject>(
+  kind: KindDef,
+  owner: ApiObject & { readonly spec: { readonly selector: Deployment['spec']['selector'] } },
+  query: Query,
+): Promise<readonly T[]> {
+  const { items } = await listAll(kind, { ...query, labelSelector: formatLabelSelector(owner.spec.selector) })
+  return (items as readonly ApiObject[] as readonly T[]).filter((item) => controllerOf(item)?.uid === owner.metadata.uid)
 }
 
 function addresses({ endpoints, ports }: EndpointSlice): readonly string[] {
@@ -113,7 +144,6 @@ async function describeEvents(object: ApiObject, { client, signal }: Query, w: D
       event.source?.component ?? event.reportingComponent ?? '',
       event.message ?? '',
     ])
-  w.section('Events', () => {
-    for (const line of alignRows([['Type', 'Reason', 'Age', 'From', 'Message'], ...rows])) w.line(line)
-  })
+  const rule = ['----', '------', '----', '----', '-------']
+  w.table('Events', ['Type', 'Reason', 'Age', 'From', 'Message'], rows, rule)
 }

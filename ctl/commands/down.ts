@@ -51,4 +51,7 @@ async function purge(at: Installation, settings: Settings, { env, out, signal }:
   )
     await rm(ctlOnPath)
   out.line('✓ data, certificates and kubeconfig removed; Docker Engine, etcd and other packages stay')
+  // Somebody else's: there may be other control planes on it.
+  if (settings.etcdEndpoints !== '')
+    out.line(`  what Skiff wrote to the etcd at ${settings.etcdEndpoints} stays; to remove it: etcdctl del --prefix /skiff/`)
 }

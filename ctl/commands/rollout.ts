@@ -4,10 +4,10 @@ import { controllerOf } from '../../api/meta/object-meta.ts'
 import { formatLabelSelector } from '../../api/meta/selector.ts'
 import { formatTime } from '../../lib/clock.ts'
 import { type Context, defineCommand } from '../command.ts'
+import { DescribeWriter } from '../describe/writer.ts'
 import { duration, int, off } from '../flags.ts'
 import { listAll } from '../get-objects.ts'
 import { UserError } from '../output.ts'
-import { alignRows } from '../printers/table.ts'
 import { oneTarget, printedName } from '../resources.ts'
 import { waitForOutcome } from '../wait-outcome.ts'
 
@@ -74,7 +74,9 @@ export const rolloutHistory = defineCommand({
         String(number),
         replicaSet.metadata.annotations?.[causeKey] ?? '<none>',
       ])
-      for (const line of alignRows([['REVISION', 'CHANGE-CAUSE'], ...rows])) out.line(line)
+      const table = new DescribeWriter()
+      for (const row of [['REVISION', 'CHANGE-CAUSE'], ...rows]) table.line(row.join('\t'))
+      out.line(table.toString())
       return 0
     }
     const found = all.find((one) => one.revision === revision)?.replicaSet
