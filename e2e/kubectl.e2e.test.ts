@@ -192,6 +192,15 @@ test('api-resources, explain, version and cluster-info answer', async () => {
   expect(await k('cluster-info')).toContain('is running at')
 })
 
+test('the administrator can be held to the rights of somebody else', async () => {
+  expect(await k('auth', 'whoami')).toContain('system:masters')
+  expect((await m.kubectl('get', 'pods', '--as=bob')).stderr).toContain(
+    'pods is forbidden: User "bob" cannot list resource "pods"',
+  )
+  expect((await m.kubectl('auth', 'can-i', 'create', 'pods', '--as=bob')).stdout).toBe('no\n')
+  expect(await k('auth', 'can-i', 'create', 'pods')).toBe('yes\n')
+})
+
 test('a mistyped field is refused by name, nothing is written', async () => {
   const bad = join(m.folder, 'bad.yaml')
   writeFileSync(

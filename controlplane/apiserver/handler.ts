@@ -1,22 +1,14 @@
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import type { TLSSocket } from 'node:tls'
 import type { ApiRequest, Identity, WatchRequest } from '../../api/meta/request.ts'
-import {
-  forbidden,
-  methodNotAllowed,
-  noSuchPath,
-  StatusError,
-  timeout,
-  tooManyRequests,
-  unauthorized,
-} from '../../api/meta/status.ts'
+import { forbidden, methodNotAllowed, noSuchPath, StatusError, timeout, tooManyRequests } from '../../api/meta/status.ts'
 import { must } from '../../lib/assert.ts'
 import { isAbort, withDeadline } from '../../lib/async.ts'
 import { type Shape, send, sendAnswer, sendError } from './answer.ts'
 import { parseBody, readBytes } from './body.ts'
 import { containerRef } from './container.ts'
 import type { Documents } from './documents.ts'
-import { identityOf } from './identity.ts'
+import { requesterOf } from './identity.ts'
 import { readLogOptions, streamLog } from './log.ts'
 import { formOf, includeObjectOf } from './negotiate.ts'
 import type { ApiServerOptions, Limits } from './options.ts'
@@ -94,8 +86,7 @@ export class Handler {
     const { request, response, path } = exchange
     const open = this.#deps.documents.open(path)
     if (open !== undefined) return this.#get(exchange, () => send(response, open.code, open.body, { 'content-type': open.type }))
-    const identity = identityOf(tlsSocketOf(request))
-    if (identity === undefined) throw unauthorized()
+    const identity = requesterOf(tlsSocketOf(request), request.headers)
     if (path === '/metrics') return this.#metrics(exchange, identity)
     const document = this.#deps.documents.known(path, request.headers.accept)
     if (document !== undefined) {

@@ -2,13 +2,13 @@ import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { type WebSocket, WebSocketServer } from 'ws'
-import { badRequest, noSuchPath, StatusError, unauthorized } from '../../api/meta/status.ts'
+import { badRequest, noSuchPath, StatusError } from '../../api/meta/status.ts'
 import type { AbortOptions } from '../../lib/async.ts'
 import { statusOf } from './answer.ts'
 import { containerRef } from './container.ts'
 import { execProtocols, readExecOptions, runExec } from './exec.ts'
 import type { Handler, HandlerDeps } from './handler.ts'
-import { identityOf } from './identity.ts'
+import { requesterOf } from './identity.ts'
 import { resourceRoute } from './resource.ts'
 
 const messageLimit = 4 * 1024 * 1024
@@ -42,8 +42,7 @@ export class Upgrades {
   }
 
   async #exec(request: IncomingMessage, socket: Duplex, { head, signal }: AbortOptions & { head: Buffer }): Promise<void> {
-    const identity = identityOf(request.socket as TLSSocket)
-    if (identity === undefined) throw unauthorized()
+    const identity = requesterOf(request.socket as TLSSocket, request.headers)
     const { registry, streams } = this.#deps
     const [path = '', search = ''] = (request.url ?? '').split('?', 2)
     const query = new URLSearchParams(search)
