@@ -7,7 +7,7 @@ import { controllerServices } from '../client/controller.ts'
 import { createEventRecorder } from '../client/events.ts'
 import { createInformers, type Informers } from '../client/informers.ts'
 import { createClient } from '../client/typed-client.ts'
-import { Bell } from '../lib/async.ts'
+import { type AbortOptions, Bell } from '../lib/async.ts'
 import { Backoff } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
@@ -16,13 +16,15 @@ import type { Random } from '../lib/random.ts'
 import { type Service, superviseGroups } from '../lib/service.ts'
 import { type BootstrapOptions, bootstrap } from './controllers/bootstrap.ts'
 import { controllers } from './controllers/registry.ts'
-import { createGateway } from './gateway/gateway.ts'
+import { createGateway, type Gateway } from './gateway/gateway.ts'
 import type { Listen } from './gateway/line.ts'
 import { inProcess } from './registry/in-process.ts'
 import type { Registry } from './registry/options.ts'
 import { createRegistry } from './registry/registry.ts'
 import { createScheduler } from './scheduler/scheduler.ts'
 import { createWatchCache } from './store/cache.ts'
+import { Incarnation, type StorePosition } from './store/incarnation.ts'
+import type { RevisionMemory } from './store/revision-memory.ts'
 import { electionPrefix, type Leadership, type Store } from './store/store.ts'
 import type { WatchCache } from './store/watch-cache.ts'
 
@@ -45,6 +47,10 @@ export interface CoreOptions {
   readonly apiServer: Required<BootstrapOptions>['apiServer']
   /** Where agents arrive. */
   readonly listen: Listen
+  /** Of the store and its log, by which a restore is noticed. Absent: the store cannot be restored. */
+  readonly position?: (opts: AbortOptions) => Promise<StorePosition>
+  /** How far the store had come, kept outside of it. */
+  readonly memory?: Pick<RevisionMemory, 'highest' | 'restart'>
 }
 
 /** A control plane without its doors: everything between the store on one side, HTTPS and the agents on the other. */
@@ -53,6 +59,8 @@ export interface Core {
   readonly registry: Registry
   readonly informers: readonly Service[]
   readonly streams: PodStreams
+  /** Nodes that have a session here, and the certificates that they have shown. */
+  readonly nodes: Pick<Gateway, 'nodeCertificates' | 'renewNodeCertificates'>
   /** Runs for the leadership, and what only a leader runs. */
   readonly leader: Service
 }
@@ -89,7 +97,9 @@ export function composeCore(options: CoreOptions, deps: CoreDeps): Core {
     random,
     log,
     metrics,
-    epoch: startRevision,
+    epoch: () => leader.incarnation?.epoch ?? 0,
+    incarnation: () => leader.incarnation?.id ?? '',
+    liftEpoch: (above, opts) => leader.liftEpoch(above, opts),
     // Read at each session: it is not known before bootstrap has run.
     get clusterUid() {
       return informers.for(Namespace).get(uidNamespace)?.metadata.uid ?? ''
@@ -102,7 +112,14 @@ export function composeCore(options: CoreOptions, deps: CoreDeps): Core {
     [events, schedulerEvents, agentEvents],
     [...controllerServices(defs, common), createScheduler({ ...common, events: schedulerEvents }), whenKnown(gateway, informers)],
   ]
-  return { cache, registry, informers: informers.services, streams: leader.streams(gateway), leader: leader.service(leading) }
+  return {
+    cache,
+    registry,
+    informers: informers.services,
+    streams: leader.streams(gateway),
+    nodes: gateway,
+    leader: leader.service(leading),
+  }
 }
 
 /** No agent may be welcomed before the cluster has its UID: that of the namespace kube-system, which bootstrap makes. */
@@ -138,6 +155,7 @@ class Leader {
   readonly #deps: CoreDeps
   /** Of the last election that was won. After it is lost writes with it fail, which is what it is for (law 4). */
   fence: Leadership['fence'] | undefined
+  incarnation: Incarnation | undefined
   #isLeading = false
 
   constructor(options: CoreOptions, deps: CoreDeps) {
@@ -153,11 +171,12 @@ class Leader {
       run: async (signal) => {
         const key = `${electionPrefix}controlplane`
         const leadership = await store.campaign({ key, value: identity, ttlMs: leaderTtlMs, signal })
-        this.fence = leadership.fence
-        this.#isLeading = true
-        log.info('leading', { epoch: leadership.fence.createRevision })
+        const both = AbortSignal.any([signal, leadership.lost])
         try {
-          const both = AbortSignal.any([signal, leadership.lost])
+          this.incarnation = await this.#openIncarnation(leadership.fence, both)
+          this.fence = leadership.fence
+          this.#isLeading = true
+          log.info('leading', { epoch: this.incarnation.epoch, incarnation: this.incarnation.id })
           await superviseGroups(groups, {
             clock,
             log,
@@ -172,6 +191,20 @@ class Leader {
         }
       },
     }
+  }
+
+  async #openIncarnation(fence: Leadership['fence'], signal: AbortSignal): Promise<Incarnation> {
+    const { store, position, memory } = this.#options
+    const { clock, random, log } = this.#deps
+    const options = { store, fence, position, remembered: memory?.highest, clock, random, log }
+    const incarnation = await Incarnation.open(options, { signal })
+    memory?.restart(fence.createRevision)
+    return incarnation
+  }
+
+  async liftEpoch(above: bigint, opts: AbortOptions): Promise<void> {
+    if (this.incarnation === undefined) throw unavailable('this control plane does not lead')
+    await this.incarnation.lift(above, opts)
   }
 
   /** Agents hold their sessions with the leader: only it reaches containers. */

@@ -19,8 +19,8 @@ export interface EtcdProcessOptions {
   readonly clientPort?: number
   readonly peerPort?: number
   readonly files: EtcdFiles
-  /** What we ourselves show to etcd. */
-  readonly client: ProbeTls
+  /** What we ourselves show to etcd; asked each time, so that a renewed certificate is taken up. */
+  readonly client: ProbeTls | (() => ProbeTls)
   readonly clock: Clock
   readonly log: Log
   readonly quotaBytes?: number
@@ -171,7 +171,7 @@ class ChildEtcd implements EtcdProcess {
     const { clock, client } = this.#options
     try {
       await withDeadline({ clock, ms: probeMs, signal, what: 'asking etcd for its health' }, (inner) =>
-        probeEtcd(this.#endpoint, { ...client, signal: inner }),
+        probeEtcd(this.#endpoint, { ...(typeof client === 'function' ? client() : client), signal: inner }),
       )
       return undefined
     } catch (err) {

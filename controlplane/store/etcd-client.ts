@@ -34,6 +34,9 @@ export interface EtcdOptions {
   readonly progressMs?: number
 }
 
+/** Longer than anything takes that may be under way when a client is replaced. */
+const oldClientMs = 180_000
+
 /** One attempt's time, told to gRPC (which ends the call by it). */
 export type Attempt<T> = (options: CallOptions) => Promise<T>
 
@@ -43,17 +46,47 @@ export type Attempt<T> = (options: CallOptions) => Promise<T>
  */
 export class EtcdClient {
   readonly options: Required<Omit<EtcdOptions, 'tls'>>
-  readonly calls: Etcd3
-  /** For renewals of leases: each ends with a cancelled stream, after which etcd3 closes all channels of its client. */
-  readonly leases: Etcd3
-  readonly #settings: IOptions
+  #calls: Etcd3
+  #leases: Etcd3
+  #settings: IOptions
   readonly #closed = new AbortController()
 
   constructor({ tls, ...options }: EtcdOptions) {
     this.options = { callMs: 5_000, attemptMs: 2_500, progressMs: 1_000, ...options }
     this.#settings = clientOptions(options.endpoints, tls)
-    this.calls = new Etcd3(this.#settings)
-    this.leases = new Etcd3(this.#settings)
+    this.#calls = new Etcd3(this.#settings)
+    this.#leases = new Etcd3(this.#settings)
+  }
+
+  get calls(): Etcd3 {
+    return this.#calls
+  }
+
+  /** For renewals of leases: each ends with a cancelled stream, after which etcd3 closes all channels of its client. */
+  get leases(): Etcd3 {
+    return this.#leases
+  }
+
+  /** Shows other certificates from now on. Calls that are under way end on the connections that they began on. */
+  setTls(tls: EtcdTls): void {
+    if (this.closed.aborted) return
+    const { endpoints, clock } = this.options
+    const old = [this.#calls, this.#leases]
+    this.#settings = clientOptions(endpoints, tls)
+    this.#calls = new Etcd3(this.#settings)
+    this.#leases = new Etcd3(this.#settings)
+    const close = (): void => {
+      for (const client of old) client.close()
+    }
+    const timer = clock.after(oldClientMs, close)
+    this.closed.addEventListener(
+      'abort',
+      () => {
+        timer[Symbol.dispose]()
+        close()
+      },
+      { once: true },
+    )
   }
 
   /** A client for one watch alone: whatever fails elsewhere must not close its channel. The caller closes it. */
@@ -69,8 +102,8 @@ export class EtcdClient {
   /** Ends everything that is under way. */
   close(): void {
     this.#closed.abort(new Error('the etcd client was closed'))
-    this.calls.close()
-    this.leases.close()
+    this.#calls.close()
+    this.#leases.close()
   }
 
   /**

@@ -3,8 +3,9 @@ import type { ICompare, IRangeRequest, IRequestOp, ITxnRequest } from 'etcd3'
 import { isExpired } from '../../api/meta/status.ts'
 import { type AbortOptions, withDeadline } from '../../lib/async.ts'
 import { campaignInEtcd } from './etcd-campaign.ts'
-import { EtcdClient, type EtcdOptions, keyValueOf, prefixEnd, revisionOf } from './etcd-client.ts'
+import { EtcdClient, type EtcdOptions, type EtcdTls, keyValueOf, prefixEnd, revisionOf } from './etcd-client.ts'
 import { watchEtcd } from './etcd-watch.ts'
+import type { StorePosition } from './incarnation.ts'
 import { checkTransaction } from './limits.ts'
 import type {
   CommitResult,
@@ -49,6 +50,17 @@ export class EtcdStore implements Store {
 
   close(): void {
     this.#client.close()
+  }
+
+  /** For connections from now on. */
+  setTls(tls: EtcdTls): void {
+    this.#client.setTls(tls)
+  }
+
+  /** How far the log of etcd's members and the store have come, as one member sees both. */
+  async position(opts: AbortOptions): Promise<StorePosition> {
+    const status = await this.#client.call('status', opts, (call) => this.#client.calls.maintenance.status(call))
+    return { revision: revisionOf(status.header.revision), logIndex: Number(status.raftIndex) }
   }
 
   async status(opts: AbortOptions): Promise<EtcdStatus> {
