@@ -57,7 +57,7 @@ function hostConfig(spec: ContainerSpec, options: CreateOptions): HostConfig {
       Source: source,
       Target: target,
       ReadOnly: readOnly,
-      BindOptions: { Propagation: 'rprivate' as const },
+      // Propagation is left to the engine: rprivate, but rslave for a path that holds its own folder, such as `/`.
     })),
     ReadonlyRootfs: spec.readOnlyRootFilesystem,
     GroupAdd: [...spec.groups],

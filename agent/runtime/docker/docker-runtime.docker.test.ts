@@ -68,6 +68,12 @@ test('two owners on one engine do not see each other', async () => {
   await runtime.remove(id, opts)
 })
 
+test("a path that holds the engine's own folder can be mounted", async () => {
+  const mounts = [{ source: '/', target: '/host', readOnly: true }]
+  const id = await started({ ...sh('test -d /host/proc && exit 7'), mounts })
+  expect(await ended(id)).toMatchObject({ exitCode: 7 })
+})
+
 test('a process killed by its memory limit is told as out of memory', async () => {
   const hog = 'dd if=/dev/zero of=/dev/null bs=200M count=1'
   const id = await started({ ...sh(`exec ${hog}`), memoryLimitBytes: 32 * 1024 * 1024 })
