@@ -12,10 +12,16 @@ export function compileJsonPath(template: string): (root: unknown) => string {
   const source = template.includes('{') ? template : `{${template}}`
   const tokens = [...source.matchAll(/\{((?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^{}])*)\}|([^{}]+)/g)]
   const covered = tokens.reduce((sum, token) => sum + token[0].length, 0)
-  if (covered !== source.length) throw bad(template, 'unbalanced braces')
+  if (covered !== source.length) throw bad(template, 'unclosed action')
   const reader = { tokens, at: 0, template }
   const parts = readParts(reader, false)
   return (root) => render(parts, root, root)
+}
+
+/** The values that the paths of a template give, whatever else it holds. */
+export function compileValues(template: string): (root: unknown) => readonly unknown[] {
+  const paths = [...template.matchAll(/\{([^{}]*)\}/g)].map(([, path = '']) => readPath(path.trim(), template))
+  return (root) => paths.flatMap((steps) => run(steps, root))
 }
 
 /** The values at one path, as `.spec.ports[*].port`. */
@@ -40,7 +46,7 @@ function readParts(reader: Reader, inRange: boolean): readonly Part[] {
     else if (inner === 'end') {
       if (!inRange) throw bad(reader.template, '{end} without {range}')
       return parts
-    } else if (/^range\s/.test(inner)) {
+    } else if (/^range\b/.test(inner)) {
       const steps = readPath(inner.slice(5).trim(), reader.template)
       parts.push({ type: 'range', steps, body: readParts(reader, true) })
     } else if (/^["']/.test(inner)) parts.push({ type: 'text', text: unquote(inner) })
@@ -64,7 +70,7 @@ function render(parts: readonly Part[], current: unknown, root: unknown): string
 const run = (steps: readonly Step[], from: unknown): readonly unknown[] =>
   steps.reduce((values, step) => step(values), [from] as readonly unknown[])
 const show = (value: unknown): string => (typeof value === 'object' ? JSON.stringify(value) : String(value))
-const bad = (template: string, why: string): UserError => new UserError(`error: error parsing jsonpath ${template}: ${why}`)
+const bad = (template: string, why: string): UserError => new UserError(`error: error parsing jsonpath ${template}, ${why}`)
 
 const stepPattern = new RegExp(
   [

@@ -35,6 +35,7 @@ test.each([
   ['custom-columns=X:.nothing,LINE:.data.line', 'X        LINE\n<none>   a: b\n'],
   ['name', 'configmap/a\n'],
   ['jsonpath={.metadata.name}', 'a'],
+  ['jsonpath-as-json={.metadata.labels.app}', '[\n    "web"\n]\n'],
 ])('-o %s', (format, expected) => {
   expect(print(format)).toBe(expected)
 })

@@ -4,7 +4,7 @@ import type { ApiObject } from '../../api/meta/object-meta.ts'
 import { manifestYamlStyle } from '../../api/meta/yaml.ts'
 import { UserError } from '../output.ts'
 import { printedName } from '../resources.ts'
-import { compileJsonPath, compilePath } from './jsonpath.ts'
+import { compileJsonPath, compilePath, compileValues } from './jsonpath.ts'
 import { alignRows } from './table.ts'
 
 export interface Printable {
@@ -15,7 +15,7 @@ export interface Printable {
 /** Prints objects as `-o` says. `isList`: the user asked for many, so that structured forms are one List. */
 export type Printer = (items: readonly Printable[], isList: boolean) => string
 
-const outputs = 'name, yaml, json, wide, jsonpath=TEMPLATE, custom-columns=HEADER:PATH,…'
+const outputs = 'custom-columns,json,jsonpath,jsonpath-as-json,name,wide,yaml'
 
 /** The printer of an output format; undefined for the two table forms (nothing, and `wide`). */
 export function printerOf(format: string | undefined): Printer | undefined {
@@ -32,6 +32,8 @@ export function printerOf(format: string | undefined): Printer | undefined {
       return (items, isList) => stringify(asOne(items, isList), manifestYamlStyle)
     case 'jsonpath':
       return jsonPathPrinter(template)
+    case 'jsonpath-as-json':
+      return jsonValuesPrinter(template)
     case 'custom-columns':
       return columnsPrinter(template)
     default:
@@ -45,6 +47,12 @@ function jsonPathPrinter(template: string | undefined): Printer {
   if (template === undefined || template === '') throw new UserError('error: template format specified but no template given')
   const path = compileJsonPath(template)
   return (items, isList) => path(asOne(items, isList))
+}
+
+function jsonValuesPrinter(template: string | undefined): Printer {
+  if (template === undefined || template === '') throw new UserError('error: template format specified but no template given')
+  const read = compileValues(template)
+  return (items, isList) => `${JSON.stringify(read(asOne(items, isList)), null, 4)}\n`
 }
 
 function columnsPrinter(spec: string | undefined): Printer {
