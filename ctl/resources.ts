@@ -51,15 +51,6 @@ function kindsNamed(text: string): readonly KindDef[] {
   return category.length > 0 ? category : [findKind(text)]
 }
 
-/** Exactly one object. */
-export function oneTarget(args: readonly string[]): { readonly kind: KindDef; readonly name: string } {
-  const targets = parseTargets(args)
-  const [target] = targets
-  if (target?.name === undefined || targets.length !== 1)
-    throw new UserError('error: give exactly one resource, as in deployment/web')
-  return { kind: target.kind, name: target.name }
-}
-
 /** `deployment.apps/web`: how kubectl names an object it has dealt with. */
 export function printedName(kind: KindDef, name: string): string {
   return `${kind.singular}${kind.group === '' ? '' : `.${kind.group}`}/${name}`

@@ -4,11 +4,12 @@ import { controllerOf } from '../../api/meta/object-meta.ts'
 import { formatLabelSelector } from '../../api/meta/selector.ts'
 import { formatTime } from '../../lib/clock.ts'
 import { type Context, defineCommand } from '../command.ts'
+import { describeTemplate } from '../describe/parts.ts'
 import { DescribeWriter } from '../describe/writer.ts'
 import { duration, int, off } from '../flags.ts'
-import { listAll } from '../get-objects.ts'
+import { getTarget, listAll } from '../get-objects.ts'
 import { UserError } from '../output.ts'
-import { oneTarget, printedName } from '../resources.ts'
+import { parseTargets, printedName } from '../resources.ts'
 import { waitForOutcome } from '../wait-outcome.ts'
 
 const revisionKey = 'deployment.kubernetes.io/revision'
@@ -16,12 +17,29 @@ const causeKey = 'kubernetes.io/change-cause'
 const templateHash = 'pod-template-hash'
 const args = '(deployment NAME | deployment/NAME)'
 
-/** The deployment that a rollout command is about. */
-async function find(targets: readonly string[], { connect, signal }: Context): Promise<Deployment> {
-  const { kind, name } = oneTarget(targets)
-  if (kind.kind !== 'Deployment') throw new UserError(`error: rollouts of ${kind.plural} do not exist; only deployments roll out`)
-  const { client, namespace } = connect()
-  return await client.get(Deployment, { namespace, name }, { signal })
+/** The deployments that a rollout command is about: those named, else all of the namespace. */
+async function find(targets: readonly string[], context: Context): Promise<readonly Deployment[]> {
+  const { client, namespace } = context.connect()
+  const query = { client, signal: context.signal, namespace, labelSelector: undefined, fieldSelector: undefined }
+  const found: Deployment[] = []
+  for (const target of parseTargets(targets)) {
+    if (target.kind.kind !== 'Deployment')
+      throw new UserError(`error: rollouts of ${target.kind.plural} do not exist; only deployments roll out`)
+    found.push(...((await getTarget(target, query)) as readonly Deployment[]))
+  }
+  if (found.length === 0) context.out.note(`No resources found in ${namespace} namespace.`)
+  return found
+}
+
+/** Does one thing to each; the first failure ends it. */
+async function forEach(
+  targets: readonly string[],
+  context: Context,
+  act: (deployment: Deployment) => Promise<number>,
+): Promise<number> {
+  let code = 0
+  for (const deployment of await find(targets, context)) code = Math.max(code, await act(deployment))
+  return code
 }
 
 export const rolloutStatus = defineCommand({
@@ -33,13 +51,10 @@ export const rolloutStatus = defineCommand({
     timeout: duration({ help: 'How long to wait', default: 10 * 60_000 }),
   },
   async run(input, context) {
-    const { metadata } = await find(input.args, context)
-    const { namespace = 'default', name = '' } = metadata
-    const isDone = await waitForOutcome(
-      { kind: Deployment, namespace, name, timeoutMs: input.flags.timeout, once: !input.flags.watch },
-      context,
-    )
-    return isDone ? 0 : 1
+    return await forEach(input.args, context, async ({ metadata: { namespace = 'default', name = '' } }) => {
+      const { timeout: timeoutMs, watch } = input.flags
+      return (await waitForOutcome({ kind: Deployment, namespace, name, timeoutMs, once: !watch }, context)) ? 0 : 1
+    })
   },
 })
 
@@ -63,64 +78,58 @@ export const rolloutHistory = defineCommand({
   args,
   flags: { revision: int({ help: 'Show the pod template of this revision' }) },
   async run(input, context) {
-    const deployment = await find(input.args, context)
-    const all = await revisions(deployment, context)
-    const { out } = context
-    const { revision } = input.flags
-    const name = printedName(Deployment, deployment.metadata.name ?? '')
-    if (revision === undefined) {
-      out.line(`${name} `)
-      const rows = all.map(({ revision: number, replicaSet }) => [
-        String(number),
-        replicaSet.metadata.annotations?.[causeKey] ?? '<none>',
-      ])
-      const table = new DescribeWriter()
-      for (const row of [['REVISION', 'CHANGE-CAUSE'], ...rows]) table.line(row.join('\t'))
-      out.line(table.toString())
-      return 0
-    }
-    const found = all.find((one) => one.revision === revision)?.replicaSet
-    if (found === undefined) throw new UserError(`error: unable to find the specified revision ${revision}`)
-    out.line(`${name} with revision #${revision}`)
-    out.line('Pod Template:')
-    const { labels = {} } = found.spec.template?.metadata ?? {}
-    for (const [key, value] of Object.entries(labels)) out.line(`  ${key}=${value}`)
-    for (const container of found.spec.template?.spec?.containers ?? []) {
-      out.line(`  ${container.name}:`)
-      out.line(`    Image: ${container.image ?? ''}`)
-      for (const variable of container.env ?? []) out.line(`    Env: ${variable.name}=${variable.value ?? '(from elsewhere)'}`)
-    }
-    return 0
+    return await forEach(input.args, context, (deployment) => showHistory(deployment, input.flags.revision, context))
   },
 })
+
+async function showHistory(deployment: Deployment, revision: number | undefined, context: Context): Promise<number> {
+  const all = await revisions(deployment, context)
+  const name = printedName(Deployment, deployment.metadata.name ?? '')
+  const w = new DescribeWriter()
+  if (revision === undefined) {
+    w.line(`${name} `)
+    w.line('REVISION\tCHANGE-CAUSE')
+    for (const { revision: number, replicaSet } of all)
+      w.line(`${number}\t${replicaSet.metadata.annotations?.[causeKey] ?? '<none>'}`)
+    w.line('')
+  } else {
+    const found = all.find((one) => one.revision === revision)?.replicaSet
+    if (found === undefined) throw new UserError('error: unable to find the specified revision')
+    w.line(`${name} with revision #${revision}`)
+    describeTemplate(found.spec.template, w)
+    w.line('')
+  }
+  context.out.write(w.toString())
+  return 0
+}
 
 export const rolloutUndo = defineCommand({
   name: 'rollout undo',
   summary: 'Go back to an earlier revision',
   args,
   flags: { toRevision: int({ help: 'The revision; 0 or nothing is the one before' }) },
-  async run(input, context) {
-    const deployment = await find(input.args, context)
-    if (deployment.spec.paused === true) throw new UserError('error: you cannot rollback a paused deployment; resume it first')
-    const all = await revisions(deployment, context)
-    const wanted = input.flags.toRevision ?? 0
-    const target = wanted === 0 ? all.at(-2) : all.find(({ revision }) => revision === wanted)
-    if (target === undefined)
-      throw new UserError(
-        wanted === 0 ? 'error: no rollout history found' : `error: unable to find specified revision ${wanted} in history`,
-      )
-    const template = target.replicaSet.spec.template
-    const { [templateHash]: _, ...labels } = template?.metadata?.labels ?? {}
-    const name = printedName(Deployment, deployment.metadata.name ?? '')
-    if (target === all.at(-1)) {
-      context.out.line(`${name} skipped rollback (current template already matches revision ${target.revision})`)
+  run: (input, context) =>
+    forEach(input.args, context, async (deployment) => {
+      if (deployment.spec.paused === true) throw new UserError('error: you cannot rollback a paused deployment; resume it first')
+      const all = await revisions(deployment, context)
+      const wanted = input.flags.toRevision ?? 0
+      const target = wanted === 0 ? all.at(-2) : all.find(({ revision }) => revision === wanted)
+      if (target === undefined)
+        throw new UserError(
+          wanted === 0 ? 'error: no rollout history found' : `error: unable to find specified revision ${wanted} in history`,
+        )
+      const template = target.replicaSet.spec.template
+      const { [templateHash]: _, ...labels } = template?.metadata?.labels ?? {}
+      const name = printedName(Deployment, deployment.metadata.name ?? '')
+      if (target === all.at(-1)) {
+        context.out.line(`${name} skipped rollback (current template already matches revision ${target.revision})`)
+        return 0
+      }
+      const value = { ...template, metadata: { ...template?.metadata, labels } }
+      await patch(deployment, [{ op: 'replace', path: '/spec/template', value }], context)
+      context.out.line(`${name} rolled back`)
       return 0
-    }
-    const value = { ...template, metadata: { ...template?.metadata, labels } }
-    await patch(deployment, [{ op: 'replace', path: '/spec/template', value }], context)
-    context.out.line(`${name} rolled back`)
-    return 0
-  },
+    }),
 })
 
 export const rolloutRestart = defineCommand({
@@ -128,21 +137,22 @@ export const rolloutRestart = defineCommand({
   summary: 'Replace all pods, one after the other',
   args,
   flags: {},
-  async run(input, context) {
-    const deployment = await find(input.args, context)
-    if (deployment.spec.paused === true) throw new UserError("error: can't restart paused deployment (run rollout resume first)")
-    const { client, namespace } = context.connect()
-    const annotations = { 'kubectl.kubernetes.io/restartedAt': formatTime(context.clock.now()) }
-    const body = { spec: { template: { metadata: { annotations } } } }
-    await client.patch(
-      Deployment,
-      { namespace, name: deployment.metadata.name ?? '' },
-      { type: 'merge', body },
-      { signal: context.signal },
-    )
-    context.out.line(`${printedName(Deployment, deployment.metadata.name ?? '')} restarted`)
-    return 0
-  },
+  run: (input, context) =>
+    forEach(input.args, context, async (deployment) => {
+      if (deployment.spec.paused === true)
+        throw new UserError("error: can't restart paused deployment (run rollout resume first)")
+      const { client, namespace } = context.connect()
+      const annotations = { 'kubectl.kubernetes.io/restartedAt': formatTime(context.clock.now()) }
+      const body = { spec: { template: { metadata: { annotations } } } }
+      await client.patch(
+        Deployment,
+        { namespace, name: deployment.metadata.name ?? '' },
+        { type: 'merge', body },
+        { signal: context.signal },
+      )
+      context.out.line(`${printedName(Deployment, deployment.metadata.name ?? '')} restarted`)
+      return 0
+    }),
 })
 
 function switchPaused(verb: 'pause' | 'resume', summary: string) {
@@ -151,16 +161,16 @@ function switchPaused(verb: 'pause' | 'resume', summary: string) {
     summary,
     args,
     flags: {},
-    async run(input, context) {
-      const deployment = await find(input.args, context)
-      const wanted = verb === 'pause'
-      const name = printedName(Deployment, deployment.metadata.name ?? '')
-      if ((deployment.spec.paused === true) === wanted)
-        throw new UserError(`error: deployments.apps "${deployment.metadata.name}" is ${wanted ? 'already' : 'not'} paused`)
-      await patch(deployment, [{ op: 'add', path: '/spec/paused', value: wanted }], context)
-      context.out.line(`${name} ${verb}d`)
-      return 0
-    },
+    run: (input, context) =>
+      forEach(input.args, context, async (deployment) => {
+        const wanted = verb === 'pause'
+        const name = printedName(Deployment, deployment.metadata.name ?? '')
+        if ((deployment.spec.paused === true) === wanted)
+          throw new UserError(`error: deployments.apps "${deployment.metadata.name}" is ${wanted ? 'already' : 'not'} paused`)
+        await patch(deployment, [{ op: 'add', path: '/spec/paused', value: wanted }], context)
+        context.out.line(`${name} ${verb}d`)
+        return 0
+      }),
   })
 }
 export const rolloutPause = switchPaused('pause', 'Stop a rollout where it is')
