@@ -31,11 +31,16 @@ export interface Machine extends AsyncDisposable {
 /** `192.0.2.0/24` is for documentation: no route of the real machine can be meant. */
 const address = '192.0.2.10'
 
-export async function createMachine(name: string): Promise<Machine> {
+export interface MachineOptions {
+  /** Containers outlive the engine; the default. An engine of a swarm cannot do that. */
+  readonly liveRestore?: boolean
+}
+
+export async function createMachine(name: string, { liveRestore = true }: MachineOptions = {}): Promise<Machine> {
   const folder = mkdtempSync(join(tmpdir(), `skiff-e2e-${name}-`))
   const netns = `skiff-${name}-${process.pid}`
   await makeNamespace(netns)
-  const engine = await startEngine(folder, netns)
+  const engine = await startEngine(folder, netns, liveRestore)
   const dataDir = join(folder, 'skiff')
   const kubeconfig = join(folder, 'home/.skiff/kubeconfig')
   const env: NodeJS.ProcessEnv = {
@@ -97,7 +102,7 @@ export interface Engine {
   stop(): Promise<void>
 }
 
-async function startEngine(folder: string, netns: string): Promise<Engine> {
+async function startEngine(folder: string, netns: string, liveRestore: boolean): Promise<Engine> {
   const dockerd = findProgram('dockerd')
   if (dockerd === undefined) throw new Error('dockerd is not installed')
   const at = join(folder, 'engine')
@@ -110,7 +115,8 @@ async function startEngine(folder: string, netns: string): Promise<Engine> {
     ...['--config-file', join(at, 'daemon.json')],
     ...['--data-root', join(at, 'data'), '--exec-root', join(at, 'exec'), '--pidfile', pidFile],
     ...['-H', `unix://${socket}`, '--cgroup-parent', `/${netns}`],
-    ...['--live-restore', '--userland-proxy=false', '--bip', '172.30.0.1/24'],
+    ...(liveRestore ? ['--live-restore'] : []),
+    ...['--userland-proxy=false', '--bip', '172.30.0.1/24'],
   ]
   const host = `unix://${socket}`
   const start = async (): Promise<ChildProcess> => {

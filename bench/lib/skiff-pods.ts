@@ -1,0 +1,157 @@
+import { readFileSync } from 'node:fs'
+import process from 'node:process'
+import Docker from 'dockerode'
+import { Deployment } from '../../api/kinds/deployment.ts'
+import { Pod } from '../../api/kinds/pod.ts'
+import type { Client } from '../../client/client.ts'
+import { httpsTransport } from '../../client/https-transport.ts'
+import { parseKubeconfig } from '../../client/kubeconfig.ts'
+import { createClient } from '../../client/typed-client.ts'
+import { systemClock } from '../../lib/clock.ts'
+import { manyName } from './bare-docker.ts'
+import { type Row, repeat, timed } from './figures.ts'
+import { image, script } from './workload.ts'
+
+const namespace = 'default'
+const container = { name: 'main', image, imagePullPolicy: 'IfNotPresent', command: ['sh', '-c', script] } as const
+
+/** Asks a running cluster through its HTTPS API, and listens with a watch: nothing is polled. */
+export class SkiffPods implements AsyncDisposable {
+  readonly #client: Client
+  readonly #end = new AbortController()
+  readonly #close: () => Promise<void> | void
+  readonly #docker: Docker
+
+  constructor(kubeconfig: string, socketPath: string) {
+    const config = parseKubeconfig(readFileSync(kubeconfig, 'utf8'), { file: kubeconfig })
+    const transport = httpsTransport({ ...config, clock: systemClock })
+    this.#client = createClient(transport)
+    this.#close = () => transport.close()
+    this.#docker = new Docker({ socketPath })
+  }
+
+  /** Pods one after the other: until ready; and deleting them, until the containers and until the objects are gone. */
+  async single(runs: number): Promise<readonly Row[]> {
+    const ready = await repeat(runs, (index) => this.#createPod(`one-${index}`))
+    const containers: number[] = []
+    const objects: number[] = []
+    for (let index = 0; index < runs; index++) {
+      const { containerMs, objectMs } = await this.#deletePod(`one-${index}`)
+      containers.push(containerMs)
+      objects.push(objectMs)
+    }
+    return [
+      { name: 'pod, apply to Ready', ms: ready, against: 'docker run -d' },
+      { name: 'pod, delete to container gone', ms: containers, against: 'docker rm -f' },
+      { name: 'pod, delete to object gone', ms: objects, against: 'docker rm -f' },
+    ]
+  }
+
+  /** A deployment scaled from none until all replicas are ready. */
+  async many(count: number, runs: number): Promise<Row> {
+    const name = `many-${count}`
+    const { signal } = this.#end
+    const labels = { app: name }
+    const template = { metadata: { labels }, spec: { containers: [container] } }
+    const spec = { replicas: 0, selector: { matchLabels: labels }, template }
+    const made = { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name, namespace }, spec } as unknown as Deployment
+    await this.#client.create(Deployment, made, { signal })
+    const ms = await repeat(runs, async () => {
+      const took = await timed(() => this.#scale(name, count))
+      await this.#scale(name, 0)
+      await this.#untilNoPods()
+      return took
+    })
+    await this.#client.delete(Deployment, { namespace, name }, { signal })
+    return { name: `deployment, 0 to ${count} ready`, ms, against: manyName(count) }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#end.abort(new Error('done'))
+    await this.#close()
+  }
+
+  async #createPod(name: string): Promise<number> {
+    const { signal } = this.#end
+    const pod = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name, namespace },
+      spec: { containers: [container] },
+    } as unknown as Pod
+    const isReady = (object: Pod): boolean =>
+      object.metadata.name === name &&
+      object.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') === true
+    const watching = this.#watchPods(isReady)
+    await watching.started
+    return await timed(async () => {
+      await this.#client.create(Pod, pod, { signal })
+      await watching.seen
+    })
+  }
+
+  async #deletePod(name: string): Promise<{ readonly containerMs: number; readonly objectMs: number }> {
+    const { signal } = this.#end
+    const { metadata, status } = await this.#client.get(Pod, { namespace, name }, { signal })
+    const id = status?.containerStatuses?.[0]?.containerID?.replace('docker://', '') ?? ''
+    const gone = await this.#destroyed(id)
+    const watching = this.#watchPods((object, type) => type === 'DELETED' && object.metadata.uid === metadata.uid)
+    await watching.started
+    const startedMs = performance.now()
+    const since = (what: Promise<unknown>): Promise<number> => what.then(() => performance.now() - startedMs)
+    const [containerMs, objectMs] = await Promise.all([
+      since(gone.event),
+      since(watching.seen),
+      this.#client.delete(Pod, { namespace, name }, { signal }),
+    ])
+    return { containerMs, objectMs }
+  }
+
+  /** Listens before it resolves; what it gives resolves when the engine says that the container is removed. */
+  async #destroyed(id: string): Promise<{ readonly event: Promise<void> }> {
+    const stream = await this.#docker.getEvents({ filters: { container: [id], event: ['destroy'] } })
+    const event = new Promise<void>((resolve, reject) => {
+      stream.once('data', () => resolve())
+      stream.once('error', reject)
+    }).finally(() => {
+      if ('destroy' in stream && typeof stream.destroy === 'function') stream.destroy()
+    })
+    // Wrapped, or awaiting this function would await the event.
+    return { event }
+  }
+
+  #watchPods(isIt: (pod: Pod, type: string) => boolean): { readonly started: Promise<void>; readonly seen: Promise<void> } {
+    const { signal } = this.#end
+    let start: () => void = () => undefined
+    const started = new Promise<void>((resolve) => {
+      start = resolve
+    })
+    const look = async (): Promise<void> => {
+      const { metadata } = await this.#client.list(Pod, { namespace, signal })
+      const { resourceVersion = '' } = metadata
+      start()
+      for await (const { events } of this.#client.watch(Pod, { namespace, resourceVersion, signal }))
+        if (events.some(({ type, object }) => isIt(object, type))) return
+    }
+    return { started, seen: look() }
+  }
+
+  async #scale(name: string, replicas: number): Promise<void> {
+    const { signal } = this.#end
+    const patch = { type: 'merge', body: { spec: { replicas } } } as const
+    const { metadata } = await this.#client.patch(Deployment, { namespace, name }, patch, { signal })
+    const { resourceVersion = '' } = metadata
+    for await (const { events } of this.#client.watch(Deployment, { namespace, name, resourceVersion, signal }))
+      for (const { object } of events)
+        if ((object.status?.readyReplicas ?? 0) === replicas && (object.status?.replicas ?? 0) === replicas) return
+  }
+
+  async #untilNoPods(): Promise<void> {
+    const { signal } = this.#end
+    while ((await this.#client.list(Pod, { namespace, signal })).items.length > 0)
+      await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+}
+
+/** Sends rows to the process that started this one. */
+export const say = (rows: readonly Row[]): void => void process.stdout.write(`${JSON.stringify(rows)}\n`)

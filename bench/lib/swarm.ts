@@ -1,0 +1,44 @@
+import { type Machine, ok } from '../../e2e/machine.ts'
+import { manyName } from './bare-docker.ts'
+import { type Row, repeat, timed } from './figures.ts'
+import { image, script } from './workload.ts'
+
+/** Docker Swarm on the same engine: a service with one and with many replicas until its tasks run. */
+export async function swarm(
+  machine: Machine,
+  counts: readonly { readonly count: number; readonly runs: number }[],
+): Promise<readonly Row[]> {
+  ok(await machine.docker('swarm', 'init', '--advertise-addr', '192.0.2.10'))
+  const rows: Row[] = []
+  for (const { count, runs } of counts) {
+    const ms = await repeat(runs, async (index) => {
+      const name = `bench-${count}-${index}`
+      const took = await timed(async () => {
+        const args = ['--detach', '--no-resolve-image', '--name', name, '--replicas', String(count)]
+        ok(await machine.docker('service', 'create', ...args, image, 'sh', '-c', script))
+        await untilRunning(machine, name, count)
+      })
+      ok(await machine.docker('service', 'rm', name))
+      await untilGone(machine, name)
+      return took
+    })
+    rows.push({ name: `swarm service, ${count}`, ms, against: count === 1 ? 'docker run -d' : manyName(count) })
+  }
+  ok(await machine.docker('swarm', 'leave', '--force'))
+  return rows
+}
+
+async function untilRunning(machine: Machine, name: string, count: number): Promise<void> {
+  for (;;) {
+    const states = ok(await machine.docker('service', 'ps', name, '--format', '{{.CurrentState}}'))
+    if (states.split('\n').filter((state) => state.startsWith('Running')).length >= count) return
+    await pause()
+  }
+}
+
+async function untilGone(machine: Machine, name: string): Promise<void> {
+  while (ok(await machine.docker('ps', '-aq', '--filter', `label=com.docker.swarm.service.name=${name}`)).trim() !== '')
+    await pause()
+}
+
+const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20))
