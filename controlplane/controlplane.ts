@@ -1,10 +1,11 @@
 import { hostname, networkInterfaces } from 'node:os'
 import { join } from 'node:path'
+import type { Certificate } from '../api/proto/agent.ts'
 import { Backoff } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { Metrics } from '../lib/metrics.ts'
-import { writeWhole } from '../lib/private-files.ts'
+import { readIfThere, writeWhole } from '../lib/private-files.ts'
 import type { Random } from '../lib/random.ts'
 import { type Service, type SuperviseOptions, superviseGroups } from '../lib/service.ts'
 import { createApiServer } from './apiserver/server.ts'
@@ -12,14 +13,19 @@ import { composeCore } from './core.ts'
 import { etcdProcess } from './etcd-process/etcd-process.ts'
 import { externalEtcd } from './external-etcd.ts'
 import { grpcListener } from './gateway/grpc-listener.ts'
+import { RenewableCredentials } from './gateway/server-tls.ts'
+import { maintenance } from './maintenance.ts'
 import type { Options } from './options.ts'
+import { Certificates } from './pki/certificates.ts'
 import { kubeconfig } from './pki/kubeconfig.ts'
 import { loadOrCreatePki, type Pki } from './pki/pki.ts'
 import { createCompactor } from './store/compactor.ts'
 import { encrypted } from './store/encryption.ts'
 import { type EtcdStore, etcdStore } from './store/etcd.ts'
 import { createEtcdUpkeep } from './store/etcd-upkeep.ts'
-import { loadOrCreateKeyring } from './store/keyring.ts'
+import { KeyringFile } from './store/keyring.ts'
+import { RevisionMemory } from './store/revision-memory.ts'
+import { SecretsRewrite } from './store/secrets-rewrite.ts'
 import type { Store } from './store/store.ts'
 
 export interface ControlPlaneDeps {
@@ -35,20 +41,27 @@ const backoffs = { baseMs: 200, maxMs: 10_000, resetAfterMs: 60_000 }
 
 /** Puts a whole control plane together and runs it until aborted. The only place that sees all rooms. */
 export async function runControlPlane(options: Options, deps: ControlPlaneDeps, signal: AbortSignal): Promise<void> {
-  const { clock, log, random } = deps
-  const pki = await loadOrCreatePki(options.dataDir, {
-    clock,
-    log,
-    hosts: ownHosts(options),
-    serviceIp: firstAddress(options.serviceCidr),
-  })
+  const { clock, log, random, metrics } = deps
+  const load = ({ renewAll }: { readonly renewAll: boolean }): Promise<Pki> =>
+    loadOrCreatePki(options.dataDir, {
+      clock,
+      log,
+      hosts: ownHosts(options),
+      serviceIp: firstAddress(options.serviceCidr),
+      lifeMs: options.certificateLife,
+      renewAll,
+    })
+  const pki = await load({ renewAll: false })
   await writeAdminKubeconfig(options, pki)
-  const etcd = await createEtcd(options, pki, deps)
-  const keyring = await loadOrCreateKeyring(join(options.dataDir, 'pki', 'encryption.json'), { random, log })
-  const services = compose(options, { pki, etcd, store: encrypted(etcd.store, { keyring, log }) }, deps)
+  const certificates = new Certificates({ pki, load, use: (next) => doors.use(next), clock, log, metrics })
+  const etcd = await createEtcd(options, certificates, deps)
+  const keyring = await KeyringFile.open(join(options.dataDir, 'pki', 'encryption.json'), { random, log })
+  const store = encrypted(etcd.store, { keyring, log })
+  const rewrite = new SecretsRewrite({ keyring, raw: etcd.store, store, clock, log })
+  const doors = await compose(options, { certificates, etcd, store, rewrite }, deps)
   const supervised: SuperviseOptions = { clock, log, backoff: new Backoff({ ...backoffs, clock, random }), signal }
   try {
-    await superviseGroups(services, { ...supervised, drainMs })
+    await superviseGroups(doors.services, { ...supervised, drainMs })
   } finally {
     etcd.store.close()
   }
@@ -58,38 +71,73 @@ interface Etcd {
   readonly store: EtcdStore
   /** The child process, where we run it ourselves. */
   readonly process: readonly Service[]
+  /** Shows the newest certificates from now on. */
+  renew(pki: Pki): Promise<void>
 }
 
-async function createEtcd(options: Options, pki: Pki, { clock, log, random }: ControlPlaneDeps): Promise<Etcd> {
+async function createEtcd(options: Options, certificates: Certificates, { clock, log, random }: ControlPlaneDeps): Promise<Etcd> {
   if (options.etcdEndpoints.length > 0) {
-    return { store: etcdStore({ ...(await externalEtcd(options)), clock, random, log }), process: [] }
+    const store = etcdStore({ ...(await externalEtcd(options)), clock, random, log })
+    const renew = async (): Promise<void> => {
+      const { tls } = await externalEtcd(options)
+      if (tls !== undefined) store.setTls(tls)
+    }
+    return { store, process: [], renew }
   }
-  const { etcdServer, etcdClient, etcdAuthority, etcdAuthorityFile } = pki
+  const { etcdServer, etcdAuthorityFile } = certificates.pki
   const child = etcdProcess({
     binary: options.etcdBinary,
     dataFolder: options.dataDir,
     clientPort: options.etcdPort,
     peerPort: options.etcdPort + 1,
     quotaBytes: etcdQuotaBytes,
+    // etcd reads them again for each connection.
     files: { authorityFile: etcdAuthorityFile, certFile: etcdServer.certFile, keyFile: etcdServer.keyFile },
-    client: { ca: etcdAuthority.cert, cert: etcdClient.cert, key: etcdClient.key },
+    client: () => etcdClientTls(certificates.pki),
     clock,
     log,
   })
-  const tls = { ca: etcdAuthority.cert, cert: etcdClient.cert, key: etcdClient.key, serverName: 'localhost' }
-  return { store: etcdStore({ endpoints: child.endpoints, tls, clock, random, log }), process: [child] }
+  const store = etcdStore({ endpoints: child.endpoints, tls: etcdClientTls(certificates.pki), clock, random, log })
+  return { store, process: [child], renew: async (pki) => store.setTls(etcdClientTls(pki)) }
 }
+
+const etcdClientTls = ({ etcdAuthority, etcdClient }: Pki) => ({
+  ca: etcdAuthority.cert,
+  cert: etcdClient.cert,
+  key: etcdClient.key,
+  serverName: 'localhost',
+})
+
+const tlsOf = ({ clusterAuthority }: Pki, { cert, key }: { readonly cert: string; readonly key: string }) => ({
+  ca: clusterAuthority.cert,
+  cert,
+  key,
+})
 
 interface Parts {
-  readonly pki: Pki
+  readonly certificates: Certificates
   readonly etcd: Etcd
   readonly store: Store
+  readonly rewrite: SecretsRewrite
 }
 
-/** Groups in the order in which they start; they stop in the reverse one. */
-function compose(options: Options, { pki, etcd, store }: Parts, deps: ControlPlaneDeps): readonly (readonly Service[])[] {
+interface Doors {
+  /** Groups in the order in which they start; they stop in the reverse one. */
+  readonly services: readonly (readonly Service[])[]
+  /** Puts new certificates into use. */
+  use(pki: Pki): Promise<void>
+}
+
+async function compose(options: Options, { certificates, etcd, store, rewrite }: Parts, deps: ControlPlaneDeps): Promise<Doors> {
   const { clock, log, metrics } = deps
   const { serviceCidr } = options
+  const credentials = new RenewableCredentials(tlsOf(certificates.pki, certificates.pki.gateway))
+  const memory = await RevisionMemory.open({
+    file: join(options.dataDir, 'revision'),
+    revision: () => core.cache.revision,
+    clock,
+    log,
+  })
   const core = composeCore(
     {
       store,
@@ -100,16 +148,19 @@ function compose(options: Options, { pki, etcd, store }: Parts, deps: ControlPla
       nodeGraceMs: options.nodeMonitorGracePeriod,
       apiServer: { addresses: ownAddresses(), port: options.apiPort, clusterIP: firstAddress(serviceCidr) },
       listen: grpcListener({
-        tls: { ca: pki.clusterAuthority.cert, cert: pki.gateway.cert, key: pki.gateway.key },
+        tls: credentials,
+        signNode: (node, csrPem) => signNode(certificates.pki, node, csrPem),
         address: `${options.bindAddress}:${options.gatewayPort}`,
       }),
+      position: (opts) => etcd.store.position(opts),
+      memory,
     },
     deps,
   )
   const apiServer = createApiServer({
     registry: core.registry,
     streams: core.streams,
-    tls: { ca: pki.clusterAuthority.cert, cert: pki.apiserver.cert, key: pki.apiserver.key },
+    tls: tlsOf(certificates.pki, certificates.pki.apiserver),
     host: options.bindAddress,
     port: options.apiPort,
     clock,
@@ -119,6 +170,7 @@ function compose(options: Options, { pki, etcd, store }: Parts, deps: ControlPla
       core.informers.every((one) => (one as { hasSynced?: boolean }).hasSynced === true)
         ? undefined
         : 'the informers have not synced',
+    maintenance: maintenance({ certificates, nodes: core.nodes, rewrite, isEtcdShared: etcd.process.length === 0 }),
   })
   const upkeep =
     etcd.process.length > 0
@@ -127,12 +179,31 @@ function compose(options: Options, { pki, etcd, store }: Parts, deps: ControlPla
           createEtcdUpkeep({ store: etcd.store, quotaBytes: etcdQuotaBytes, clock, log, metrics }),
         ]
       : []
-  return [[...etcd.process], [core.cache, ...upkeep], core.informers, [apiServer], [core.leader]]
+  return {
+    services: [
+      [...etcd.process, certificates],
+      [core.cache, ...upkeep, memory, rewrite],
+      core.informers,
+      [apiServer],
+      [core.leader],
+    ],
+    async use(pki) {
+      apiServer.setTls(tlsOf(pki, pki.apiserver))
+      credentials.renew(tlsOf(pki, pki.gateway))
+      await etcd.renew(pki)
+      await writeAdminKubeconfig(options, pki)
+    },
+  }
+}
+
+async function signNode(pki: Pki, node: string, csrPem: string): Promise<Certificate> {
+  return { certPem: await pki.signNodeRequest(node, csrPem), caPem: pki.clusterAuthority.cert }
 }
 
 async function writeAdminKubeconfig({ dataDir, apiPort }: Options, { admin, clusterAuthority, folder }: Pki): Promise<void> {
   const text = kubeconfig({ server: `https://127.0.0.1:${apiPort}`, ca: clusterAuthority.cert, cert: admin.cert, key: admin.key })
-  await writeWhole(join(folder ?? dataDir, 'admin.kubeconfig'), text, 0o600)
+  const file = join(folder ?? dataDir, 'admin.kubeconfig')
+  if ((await readIfThere(file)) !== text) await writeWhole(file, text, 0o600)
 }
 
 /** IPv4 addresses of this machine, without loopback and our own bridge. */

@@ -11,9 +11,10 @@ import { systemRandom } from '../lib/random.ts'
 import { runControlPlane } from './controlplane.ts'
 import { findRunning, forgetRunning, stopRunning } from './etcd-process/running.ts'
 import { issueOptions, options } from './options.ts'
-import { loadOrCreatePki } from './pki/pki.ts'
+import { nodeIssuer } from './pki/pki.ts'
 
 const prefix = 'SKIFF_CONTROLPLANE'
+const minLifeMs = 10_000
 const help = `Skiff's control plane.
 
 controlplane run [flags]               runs it until SIGTERM
@@ -29,6 +30,7 @@ ${optionsHelp(issueOptions)}
 
 async function run(argv: readonly string[]): Promise<void> {
   const given = readOptions(prefix, options, { argv, env: process.env })
+  if (given.certificateLife < minLifeMs) throw new OptionError('--certificate-life: at least 10s')
   const log = jsonLog(given.logLevel as LogLevel)
   const signal = rootSignal(log)
   const etcdBinary = given.etcdBinary === '' ? findEtcd() : given.etcdBinary
@@ -48,14 +50,14 @@ function findEtcd(): string {
 
 /** The authority signs on the machine that holds it; its key never leaves it. */
 async function issueNodeCert(argv: readonly string[]): Promise<void> {
-  const { dataDir, nodeName, out } = readOptions(prefix, issueOptions, { argv, env: process.env })
+  const { dataDir, nodeName, out, certificateLife } = readOptions(prefix, issueOptions, { argv, env: process.env })
   if (!existsSync(join(dataDir, 'pki', 'cluster-ca.key')))
     throw new OptionError(`--data-dir: there is no certificate authority in "${dataDir}"`)
   const log = jsonLog('warn')
-  const pki = await loadOrCreatePki(dataDir, { clock: systemClock, log, hosts: [] })
-  const { cert, key } = await pki.issueNodeCert(nodeName)
+  const issuer = await nodeIssuer(dataDir, { clock: systemClock, log, hosts: [], lifeMs: certificateLife })
+  const { cert, key } = await issuer.issueNodeCert(nodeName)
   await privateFolder(out)
-  await writeWhole(join(out, 'ca.crt'), pki.clusterAuthority.cert, 0o644)
+  await writeWhole(join(out, 'ca.crt'), issuer.clusterAuthority.cert, 0o644)
   // In one file, so that no crash can part them.
   await writeWhole(join(out, 'node.pem'), `${cert}${key}`, 0o600)
 }

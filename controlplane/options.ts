@@ -17,12 +17,17 @@ export const options = {
   serviceCidr: text({ default: '10.43.0.0/16', help: 'Addresses of services' }),
   nodePorts: text({ default: '30000-32767', help: 'Range of node ports' }),
   nodeMonitorGracePeriod: duration({ default: 40_000, help: 'Silence after which a node is marked Unknown' }),
+  certificateLife: duration({
+    default: 8_760 * 3_600_000,
+    help: 'How long certificates are valid; they are renewed before two thirds of it are over',
+  }),
   logLevel: text({ default: 'info', help: 'debug, info, warn or error' }),
 } as const
 export type Options = OptionsOf<typeof options>
 
 export const issueOptions = {
   dataDir: options.dataDir,
+  certificateLife: options.certificateLife,
   nodeName: text({ help: 'The node that the certificate is for' }),
   out: text({ help: 'Folder that gets ca.crt and node.pem' }),
 } as const

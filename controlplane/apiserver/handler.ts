@@ -10,6 +10,7 @@ import { containerRef } from './container.ts'
 import type { Documents } from './documents.ts'
 import { requesterOf } from './identity.ts'
 import { readLogOptions, streamLog } from './log.ts'
+import type { MaintenanceCall } from './maintenance.ts'
 import { formOf, includeObjectOf } from './negotiate.ts'
 import type { ApiServerOptions, Limits } from './options.ts'
 import { flag, integer, readOptions, withDeleteOptions } from './query.ts'
@@ -88,6 +89,8 @@ export class Handler {
     if (open !== undefined) return this.#get(exchange, () => send(response, open.code, open.body, { 'content-type': open.type }))
     const identity = requesterOf(tlsSocketOf(request), request.headers)
     if (path === '/metrics') return this.#metrics(exchange, identity)
+    const maintenance = this.#deps.maintenance ?? {}
+    if (Object.hasOwn(maintenance, path)) return this.#counted(() => this.#maintain(exchange, identity, maintenance[path] ?? {}))
     const document = this.#deps.documents.known(path, request.headers.accept)
     if (document !== undefined) {
       return this.#get(exchange, () => send(response, 200, document.body, { 'content-type': document.type, ...document.headers }))
@@ -101,10 +104,21 @@ export class Handler {
     answer()
   }
 
-  async #metrics(exchange: Exchange, identity: Identity): Promise<void> {
-    if (!identity.groups.includes('system:masters')) {
-      throw forbidden({ group: '', plural: 'metrics', kind: 'Metrics' }, '', `User "${identity.user}" cannot get path "/metrics"`)
+  async #maintain(exchange: Exchange, identity: Identity, call: MaintenanceCall): Promise<void> {
+    onlyMasters(identity, exchange)
+    const { request, response, method, signal } = exchange
+    if (method === 'GET' && call.get !== undefined) {
+      send(response, 200, JSON.stringify(await call.get({ signal })))
+      return
     }
+    if (method !== 'POST' || call.post === undefined) throw methodNotAllowed(`the path does not take ${method}`)
+    const bytes = await readBytes(request, this.#deps.limits.bodyBytes)
+    const { value } = parseBody(bytes, request.headers['content-type'], { method, fieldValidation: 'Strict' })
+    send(response, 200, JSON.stringify(await call.post(value, { signal })))
+  }
+
+  async #metrics(exchange: Exchange, identity: Identity): Promise<void> {
+    onlyMasters(identity, exchange)
     const { contentType, body } = await this.#deps.metrics.render()
     this.#get(exchange, () => send(exchange.response, 200, body, { 'content-type': contentType }))
   }
@@ -214,6 +228,12 @@ export class Handler {
       this.#deps.served.lasting(--this.#longRunning)
     }
   }
+}
+
+function onlyMasters({ user, groups }: Identity, { method, path }: Exchange): void {
+  if (groups.includes('system:masters')) return
+  const verb = method === 'GET' ? 'get' : 'post'
+  throw forbidden({ group: '', plural: 'paths', kind: 'Path' }, path, `User "${user}" cannot ${verb} path "${path}"`)
 }
 
 const urlLimit = 16_384

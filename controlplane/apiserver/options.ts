@@ -3,6 +3,7 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
 import type { Metrics } from '../../lib/metrics.ts'
 import type { Registry } from '../registry/options.ts'
+import type { Maintenance } from './maintenance.ts'
 
 export interface ApiServerOptions {
   readonly registry: Registry
@@ -18,6 +19,7 @@ export interface ApiServerOptions {
   /** Says what is missing before requests can be served; nothing: ready. */
   readonly notReady?: () => string | undefined
   readonly limits?: Partial<Limits>
+  readonly maintenance?: Maintenance
 }
 
 export interface Limits {

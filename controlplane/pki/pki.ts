@@ -93,11 +93,20 @@ export async function loadOrCreatePki(dataFolder: string, options: PkiOptions): 
       { name: 'etcd-ca', cert: etcdAuthority.cert },
       ...Object.values(pairs).map(({ certFile, cert }) => ({ name: basename(certFile, '.crt'), cert })),
     ],
-    issueNodeCert: async (name) => await clusterAuthority.issue({ ...nodeRequest(name), ...lifeOf(options) }),
-    signNodeRequest: async (name, csrPem) =>
-      await clusterAuthority.issueFor(csrPem, { ...nodeRequest(name), ...lifeOf(options) }),
+    ...issuing(clusterAuthority, options),
   }
 }
+
+/** Only what issues certificates for nodes: the control plane's own, which may be in use, are left alone. */
+export async function nodeIssuer(dataFolder: string, options: PkiOptions) {
+  const clusterAuthority = await Authority.loadOrCreate(join(dataFolder, 'pki'), 'cluster-ca', options)
+  return { clusterAuthority, ...issuing(clusterAuthority, options) }
+}
+
+const issuing = (authority: Authority, options: PkiOptions): Pick<Pki, 'issueNodeCert' | 'signNodeRequest'> => ({
+  issueNodeCert: async (name) => await authority.issue({ ...nodeRequest(name), ...lifeOf(options) }),
+  signNodeRequest: async (name, csrPem) => await authority.issueFor(csrPem, { ...nodeRequest(name), ...lifeOf(options) }),
+})
 
 const lifeOf = ({ lifeMs }: PkiOptions): { readonly lifeMs?: number } => (lifeMs === undefined ? {} : { lifeMs })
 

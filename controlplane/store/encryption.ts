@@ -3,7 +3,7 @@ import type { AbortOptions } from '../../lib/async.ts'
 import type { Log } from '../../lib/log.ts'
 import { type Random, systemRandom } from '../../lib/random.ts'
 import { encryptionMark } from './codec.ts'
-import type { Keyring } from './keyring.ts'
+import type { Keys } from './keyring.ts'
 import { kindPrefix } from './keys.ts'
 import type {
   CommitResult,
@@ -25,7 +25,7 @@ const tagBytes = 16
 export const isSecretKey = (key: string): boolean => key.startsWith(kindPrefix({ group: '', plural: 'secrets' }))
 
 export interface EncryptionOptions {
-  readonly keyring: Keyring
+  readonly keyring: Keys
   readonly log: Log
   readonly random?: Random
   /** Which keys are concerned. Default: Secrets. */
@@ -45,10 +45,7 @@ export function encrypted(store: Store, options: EncryptionOptions): Store {
  * AES-256-GCM under a key of its own for each write (HKDF of the keyring's key with a fresh salt), so that no number of
  * writes wears a key out. The storage key is authenticated too: moved to another place, a value can't be read.
  */
-export function encrypt(
-  value: Uint8Array,
-  { key, keyring, random }: { key: string; keyring: Keyring; random: Random },
-): Uint8Array {
+export function encrypt(value: Uint8Array, { key, keyring, random }: { key: string; keyring: Keys; random: Random }): Uint8Array {
   const { id, secret } = keyring.newest
   const salt = random.bytes(saltBytes)
   const { aesKey, nonce } = derive(secret, salt)
@@ -59,7 +56,7 @@ export function encrypt(
 }
 
 /** Throws an error that names the key when the value was changed, moved, or encrypted with an unknown key. */
-export function decrypt(value: Uint8Array, { key, keyring }: { key: string; keyring: Keyring }): Uint8Array {
+export function decrypt(value: Uint8Array, { key, keyring }: { key: string; keyring: Keys }): Uint8Array {
   const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
   if (!bytes.subarray(0, encryptionMark.length).equals(Buffer.from(encryptionMark))) return value // Stored before encryption.
   const { id, body } = split(bytes, key)
@@ -103,7 +100,7 @@ function derive(secret: Uint8Array, salt: Uint8Array): { aesKey: Uint8Array; non
 
 class EncryptedStore implements Store {
   readonly #inner: Store
-  readonly #keyring: Keyring
+  readonly #keyring: Keys
   readonly #log: Log
   readonly #random: Random
   readonly #isSecret: (key: string) => boolean

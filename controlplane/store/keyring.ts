@@ -10,7 +10,12 @@ interface KeyringKey {
 }
 
 /** The keys that values are encrypted with: the newest writes, all read. */
-export class Keyring {
+export interface Keys {
+  readonly newest: KeyringKey
+  find(id: string): Uint8Array | undefined
+}
+
+export class Keyring implements Keys {
   readonly #keys: readonly KeyringKey[]
   readonly newest: KeyringKey
 
@@ -31,9 +36,66 @@ export class Keyring {
     return new Keyring([newKey(random), ...this.#keys])
   }
 
+  /** Without the old keys. */
+  newestOnly(): Keyring {
+    return new Keyring([this.newest])
+  }
+
+  get size(): number {
+    return this.#keys.length
+  }
+
   toText(): string {
     const keys = this.#keys.map(({ id, secret }) => ({ id, secret: Buffer.from(secret).toString('base64') }))
     return `${JSON.stringify({ keys }, undefined, 2)}\n`
+  }
+}
+
+/** The keyring of a file, which can change while it is in use. */
+export class KeyringFile implements Keys {
+  readonly #file: string
+  readonly #options: { readonly random: Random; readonly log: Log }
+  #current: Keyring
+
+  private constructor(file: string, options: { random: Random; log: Log }, current: Keyring) {
+    this.#file = file
+    this.#options = options
+    this.#current = current
+  }
+
+  static async open(file: string, options: { random: Random; log: Log }): Promise<KeyringFile> {
+    return new KeyringFile(file, options, await loadOrCreateKeyring(file, options))
+  }
+
+  get newest(): KeyringKey {
+    return this.#current.newest
+  }
+
+  get size(): number {
+    return this.#current.size
+  }
+
+  find(id: string): Uint8Array | undefined {
+    return this.#current.find(id)
+  }
+
+  /** Takes up what somebody has changed in the file. Keys that are no longer in it are forgotten. */
+  async reload(): Promise<void> {
+    this.#current = await loadOrCreateKeyring(this.#file, this.#options)
+  }
+
+  /** A new key writes from now on. It is in the file before anything is written with it. */
+  async rotate(): Promise<void> {
+    await this.#replace(this.#current.rotated(this.#options.random))
+  }
+
+  async forgetOld(): Promise<void> {
+    await this.#replace(this.#current.newestOnly())
+  }
+
+  async #replace(next: Keyring): Promise<void> {
+    await saveKeyring(this.#file, next)
+    this.#current = next
   }
 }
 

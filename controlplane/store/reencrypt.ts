@@ -1,7 +1,7 @@
 import type { AbortOptions } from '../../lib/async.ts'
 import { pages } from './compare.ts'
 import { decrypt, keyIdOf } from './encryption.ts'
-import type { Keyring } from './keyring.ts'
+import type { Keys } from './keyring.ts'
 import { kindPrefix } from './keys.ts'
 import type { Store } from './store.ts'
 
@@ -20,7 +20,7 @@ export async function reencryptSecrets({
   store,
   keyring,
   signal,
-}: AbortOptions & { raw: Store; store: Store; keyring: Keyring }): Promise<ReencryptResult> {
+}: AbortOptions & { raw: Store; store: Store; keyring: Keys }): Promise<ReencryptResult> {
   const unreadable: string[] = []
   let rewritten = 0
   for await (const page of pages(raw, { prefix: kindPrefix({ group: '', plural: 'secrets' }), signal })) {
@@ -39,7 +39,7 @@ export async function reencryptSecrets({
   return { rewritten, unreadable }
 }
 
-function tryDecrypt(value: Uint8Array, options: { key: string; keyring: Keyring }): Uint8Array | undefined {
+function tryDecrypt(value: Uint8Array, options: { key: string; keyring: Keys }): Uint8Array | undefined {
   try {
     return decrypt(value, options)
   } catch {
