@@ -71,20 +71,31 @@ async function readAll(stream: AsyncIterable<Uint8Array | string>): Promise<stri
 /** The objects of one YAML (or JSON) text; Lists are taken apart. */
 export function parseManifests(file: string, text: string): readonly Manifest[] {
   const lines = new LineCounter()
-  const documents = parseAllDocuments(text, {
-    ...manifestYaml,
-    lineCounter: lines,
-    logLevel: 'silent',
-  })
+  const documents = parseText(file, text, lines)
   if (!Array.isArray(documents)) return []
   return documents.flatMap((document) => {
     const [error] = document.errors
     if (error !== undefined) {
       const line = error.linePos?.[0].line ?? lines.linePos(error.pos[0]).line
-      throw new UserError(`error: ${file}:${line}: ${error.message.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '')}`)
+      throw new UserError(`error: ${file}:${line}: ${whyUnreadable(error)}`)
     }
     return readDocument(file, document, lines)
   })
+}
+
+function parseText(file: string, text: string, lineCounter: LineCounter) {
+  try {
+    return parseAllDocuments(text, { ...manifestYaml, lineCounter, logLevel: 'silent' })
+  } catch (err) {
+    throw new UserError(`error: ${file}:1: ${whyUnreadable(err)}`)
+  }
+}
+
+function whyUnreadable(err: unknown): string {
+  const [first = ''] = (err instanceof Error ? err.message : String(err)).split('\n')
+  // The parser, which calls itself for each level, has no limit of its own.
+  if (first.startsWith('Maximum call stack')) return 'nested too deeply'
+  return first.replace(/ at line \d+, column \d+:?$/, '')
 }
 
 function readDocument(file: string, document: Document.Parsed, lines: LineCounter): readonly Manifest[] {
@@ -103,7 +114,7 @@ function toPlain(document: Document.Parsed, file: string, line: number): Readonl
     // Aliases beyond this are a bomb, not a manifest.
     return document.toJS({ maxAliasCount: 100 }) as Readonly<Record<string, unknown>>
   } catch (err) {
-    throw new UserError(`error: ${file}:${line}: ${err instanceof Error ? err.message : String(err)}`)
+    throw new UserError(`error: ${file}:${line}: ${whyUnreadable(err)}`)
   }
 }
 
