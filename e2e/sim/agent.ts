@@ -1,0 +1,121 @@
+import type { CheckpointFiles, LoadedFiles } from '../../agent/desired/checkpoint.ts'
+import { openDesiredStore } from '../../agent/desired/desired-store.ts'
+import type { HostFacts } from '../../agent/host/facts.ts'
+import { HostPorts } from '../../agent/network/host-ports.ts'
+import { NetworkFollower } from '../../agent/network/network-follower.ts'
+import { NodeNetwork } from '../../agent/network/node-network.ts'
+import { NodeWatch } from '../../agent/node-status.ts'
+import { createPods } from '../../agent/pods/pods.ts'
+import type { TestVolumes } from '../../agent/pods/testing/doubles.ts'
+import { createProbes } from '../../agent/probes/probes.ts'
+import { createSandboxes } from '../../agent/sandbox/sandboxes.ts'
+import { createSession } from '../../agent/session/session.ts'
+import type { NodeStatus } from '../../api/kinds/node-status.ts'
+import { Backoff } from '../../lib/backoff.ts'
+import type { Log } from '../../lib/log.ts'
+import { type Service, superviseGroups } from '../../lib/service.ts'
+import type { SimEngine } from './engine.ts'
+import type { SimNet } from './net.ts'
+import { noMetrics } from './no-metrics.ts'
+import type { SimProcess } from './process.ts'
+
+/** What a node keeps while its agent comes and goes. */
+export interface SimNode {
+  readonly name: string
+  readonly cpuMilli: number
+  readonly engine: SimEngine
+  /** The checkpoint. */
+  readonly disk: Map<string, string>
+  readonly volumes: TestVolumes
+}
+
+export interface SimAgentOptions {
+  readonly node: SimNode
+  readonly net: SimNet
+  readonly process: SimProcess
+  readonly addresses: readonly string[]
+  readonly log: Log
+  /** Ends it in good order. */
+  readonly signal: AbortSignal
+}
+
+const drainMs = 5_000
+const backoffs = { baseMs: 200, maxMs: 10_000, resetAfterMs: 60_000 }
+
+/** The agent as `agent/agent.ts` puts it together, on a pretended host. */
+export async function runSimAgent({ node, net, process, addresses, log, signal }: SimAgentOptions): Promise<void> {
+  const { clock, random } = process
+  const metrics = noMetrics
+  const facts = hostFacts(node)
+  const runtime = node.engine.for(process)
+  const desired = await openDesiredStore({ folder: diskOf(node, process), clock, log })
+  const run = async ({ program }: { readonly program: string }, { signal: inner }: { readonly signal: AbortSignal }) =>
+    await process.call(inner, async () => ({ code: 0, stdout: program === 'cat' ? '1\n' : '', stderr: '' }))
+  const wire = async (_target: unknown, _network: unknown, opts: { readonly signal: AbortSignal }): Promise<void> => {
+    await process.call(opts.signal, async () => undefined)
+  }
+  const wiring = { make: wire, ensure: wire, remove: async () => undefined }
+  const network = new NodeNetwork({ bridge: 'skiff0', run, log })
+  const sandboxes = createSandboxes({
+    ...{ runtime, network, run, wiring, clock, log },
+    hostPorts: new HostPorts(),
+    nodeIp: facts.ip,
+  })
+  const adopt = (opts: { readonly signal: AbortSignal }): Promise<void> => sandboxes.adopt(opts)
+  const follower = new NetworkFollower({ desired, network, proxy: { update: () => undefined }, adopt, clock, log })
+  const probes = createProbes({ runtime, clock, random, log })
+  let report: (status: NodeStatus) => void = () => undefined
+  const nodeWatch = new NodeWatch({
+    ...{ facts, runtime, clock, log },
+    version: 'sim',
+    missingCapabilities: [],
+    networkError: () => follower.error,
+    report: (status) => report(status),
+  })
+  const session = createSession({
+    node: node.name,
+    version: 'sim',
+    addresses,
+    tls: () => ({ ca: '', cert: '', key: '' }),
+    dial: (address) => net.dial(node.name, process, address),
+    desired,
+    nodeObject: () => nodeWatch.look(signal),
+    streams: { runtime, containerId: async () => 'none' },
+    ...{ clock, random, log, metrics },
+  })
+  report = (status) => session.nodeStatus(status)
+  const pods = createPods({
+    ...{ desired, runtime, sandboxes, probes, clock, random, log, metrics },
+    volumes: node.volumes,
+    reporter: session,
+    node: facts,
+    podFiles: async () => [],
+    services: () => desired.services?.services ?? [],
+  })
+  const groups: readonly (readonly Service[])[] = [[follower, probes], [pods], [session, nodeWatch]]
+  await superviseGroups(groups, { clock, log, backoff: new Backoff({ ...backoffs, clock, random }), signal, drainMs })
+}
+
+function diskOf({ disk }: SimNode, process: SimProcess): CheckpointFiles {
+  const { signal } = new AbortController()
+  return {
+    load: () => process.call(signal, async (): Promise<LoadedFiles> => ({ files: new Map(disk), damaged: [] })),
+    write: (name, text) => process.call(signal, async () => void disk.set(name, text)),
+    remove: (name) => process.call(signal, async () => void disk.delete(name)),
+  }
+}
+
+const hostFacts = ({ name, cpuMilli }: SimNode): HostFacts => ({
+  name,
+  ip: `192.0.2.${Number(name.replace(/\D/g, '')) + 1}`,
+  cpuMilli,
+  memoryBytes: 2 ** 33,
+  hostname: name,
+  machineId: name,
+  systemUuid: name,
+  bootId: name,
+  kernelVersion: '0',
+  osImage: 'hollow',
+  architecture: 'amd64',
+  storageBytes: 2 ** 36,
+})

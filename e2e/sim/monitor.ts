@@ -1,0 +1,253 @@
+import type { ContainerState } from '../../agent/runtime/runtime.ts'
+import type { Node } from '../../api/kinds/node.ts'
+import type { Pod } from '../../api/kinds/pod.ts'
+import type { ReplicaSet } from '../../api/kinds/replica-set.ts'
+import { type ApiObject, controllerOf } from '../../api/meta/object-meta.ts'
+import { quantityMilli } from '../../api/meta/quantity.ts'
+import { decodeObject } from '../../controlplane/store/codec.ts'
+import { type ObjectKey, parseObjectKey } from '../../controlplane/store/keys.ts'
+import type { MemoryStore } from '../../controlplane/store/memory.ts'
+import { objectPrefix, type StoreEvent } from '../../controlplane/store/store.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { SimNode } from './agent.ts'
+import type { EngineWatcher } from './engine.ts'
+import { leaderKey, type SeenCommit } from './store.ts'
+
+export interface MonitorOptions {
+  readonly store: MemoryStore
+  readonly clock: Clock
+  readonly trace: (line: string) => void
+}
+
+interface SeenReplicas {
+  readonly replicas: number
+  readonly atMs: number
+}
+
+/** How long a controller may act on an older wish, by the longest delays that faults make. */
+const staleMs = 60_000
+
+/**
+ * Sees every change of the store and every container that starts or is ended, past all processes and their faults, and
+ * says what must never happen (reliability.md 4.2).
+ */
+export class Monitor implements EngineWatcher {
+  readonly #store: MemoryStore
+  readonly #clock: Clock
+  readonly #trace: (line: string) => void
+  readonly pods = new Map<string, Pod>()
+  readonly #nodes = new Map<string, Node>()
+  readonly #replicas = new Map<string, SeenReplicas[]>()
+  readonly counts = new Map<string, number>()
+  #engines: readonly SimNode[] = []
+  problem: string | undefined
+  commits = 0
+
+  constructor({ store, clock, trace }: MonitorOptions) {
+    this.#store = store
+    this.#clock = clock
+    this.#trace = trace
+  }
+
+  fail(problem: string): void {
+    if (this.problem !== undefined) return
+    this.problem = problem
+    this.#trace(`PROBLEM ${problem}`)
+  }
+
+  watch(engines: readonly SimNode[]): void {
+    this.#engines = engines
+    const { signal } = new AbortController()
+    const follow = async (): Promise<void> => {
+      for await (const { events } of this.#store.watch({ prefix: objectPrefix, afterRevision: 1, signal })) {
+        for (const event of events) this.#see(event)
+      }
+    }
+    follow().catch((err: unknown) => this.fail(`the monitor stopped: ${err instanceof Error ? err.stack : String(err)}`))
+  }
+
+  /** I9: whatever a control plane writes, it writes as the leader that it is. */
+  committed({ process, transaction }: SeenCommit): void {
+    this.commits++
+    if (process.name === 'api') return
+    const fence = transaction.conditions.find((condition) => 'createRevision' in condition && condition.key === leaderKey)
+    const what = transaction.writes.map((write) => ('put' in write ? write.put : write.delete)).join(', ')
+    if (fence === undefined) this.fail(`${process.name} wrote ${what} without a fence`)
+    else void this.#checkFence(process.name, what, 'createRevision' in fence ? fence.createRevision : 0)
+  }
+
+  async #checkFence(process: string, what: string, createRevision: number): Promise<void> {
+    const { item } = await this.#store.get(leaderKey, { signal: new AbortController().signal })
+    if (item?.createRevision !== createRevision)
+      this.fail(`${process} wrote ${what} as leader ${createRevision}, but ${item?.createRevision ?? 'nobody'} led`)
+  }
+
+  starts(node: string, id: string): void {
+    void this.#checkRunning(node, id)
+  }
+
+  /** I2, and no two sandboxes with one address. Looks at all engines each time that a container starts on any. */
+  async #checkRunning(node: string, id: string): Promise<void> {
+    const states = await Promise.all(
+      this.#engines.map(async ({ name, engine }) => (await engine.states()).map((state) => ({ ...state, node: name }))),
+    )
+    const owners = new Map<string, string>()
+    for (const state of states.flat().filter(({ status }) => status === 'running')) {
+      const who = `${state.node} ${state.id.slice(0, 8)}`
+      for (const key of unique(state)) {
+        const other = owners.get(key)
+        if (other !== undefined) this.fail(`${key} runs twice: ${other} and ${who}`)
+        owners.set(key, who)
+      }
+    }
+    const started = states.flat().find((state) => state.id === id && state.node === node)
+    if (started !== undefined) this.#trace(`${node} started ${nameOf(started)}`)
+  }
+
+  /** I6: nobody ends a container of a pod that is to run. */
+  ends(node: string, container: ContainerState): void {
+    this.#trace(`${node} ends ${nameOf(container)}`)
+    const { podUid } = container.identity
+    const pod = this.pods.get(podUid)
+    if (pod === undefined || pod.metadata.deletionTimestamp !== undefined || isFinished(pod)) return
+    void this.#checkEnd(node, container, pod)
+  }
+
+  async #checkEnd(node: string, container: ContainerState, pod: Pod): Promise<void> {
+    const states = (await this.#engines.find(({ name }) => name === node)?.engine.states()) ?? []
+    const own = states.filter(({ identity }) => identity.podUid === container.identity.podUid)
+    const apps = own.filter(({ identity }) => identity.role !== 'sandbox')
+    const hasSandbox = own.some(({ identity, status }) => identity.role === 'sandbox' && status === 'running')
+    // A container lives in its sandbox's namespaces: when that is gone it has to be made anew.
+    if (!hasSandbox) return
+    // A sandbox that nothing runs in costs nobody anything.
+    if (container.identity.role === 'sandbox' && !apps.some(({ status }) => status === 'running')) return
+    const isOver = apps.length > 0 && apps.every(({ status }) => status === 'exited') && pod.spec.restartPolicy !== 'Always'
+    if (isOver) return
+    this.fail(`${node} ended ${nameOf(container)} of a pod that is to run`)
+  }
+
+  #see(event: StoreEvent): void {
+    const place = parseObjectKey(event.type === 'put' ? event.current.key : event.key)
+    if (place === undefined) return
+    const now = event.type === 'put' ? decodeObject(event.current) : undefined
+    const old = event.previous === undefined ? undefined : decodeObject(event.previous)
+    this.#count(place, old, now)
+    if (now !== undefined && old !== undefined && now.metadata.uid !== old.metadata.uid)
+      this.fail(`${place.plural} ${place.name} was replaced by another object of its name`)
+    if (place.plural === 'pods') this.#seePod(old as Pod | undefined, now as Pod | undefined)
+    else if (place.plural === 'nodes') this.#seeNode(place.name, now as Node | undefined)
+    else if (place.plural === 'replicasets' && now !== undefined) this.#seeReplicas(now as ReplicaSet)
+  }
+
+  #count({ plural, name }: ObjectKey, old: ApiObject | undefined, now: ApiObject | undefined): void {
+    const added = old === undefined ? 'ADDED' : 'MODIFIED'
+    const what = now === undefined ? 'DELETED' : added
+    this.counts.set(`${what} ${plural}`, (this.counts.get(`${what} ${plural}`) ?? 0) + 1)
+    if (plural !== 'leases' && plural !== 'events')
+      this.#trace(`${what} ${plural} ${name} ${now === undefined ? '' : summary(now)}`)
+  }
+
+  #seeNode(name: string, node: Node | undefined): void {
+    if (node === undefined) this.#nodes.delete(name)
+    else this.#nodes.set(name, node)
+  }
+
+  #seeReplicas({ metadata, spec }: ReplicaSet): void {
+    const seen = this.#replicas.get(metadata.uid ?? '') ?? []
+    seen.push({ replicas: spec.replicas ?? 1, atMs: this.#clock.monotonicMs() })
+    this.#replicas.set(metadata.uid ?? '', seen)
+  }
+
+  #seePod(old: Pod | undefined, now: Pod | undefined): void {
+    const uid = (now ?? old)?.metadata.uid ?? ''
+    if (now === undefined) {
+      this.pods.delete(uid)
+      return
+    }
+    this.pods.set(uid, now)
+    if (old === undefined) this.#checkCount(now)
+    else this.#checkChange(old, now)
+    if (now.spec.nodeName !== undefined && old?.spec.nodeName === undefined) this.#checkRoom(now.spec.nodeName)
+  }
+
+  /** A ReplicaSet never has more pods than it was to have at any time not long ago. */
+  #checkCount(pod: Pod): void {
+    const owner = controllerOf(pod)
+    if (owner?.kind !== 'ReplicaSet') return
+    const sinceMs = this.#clock.monotonicMs() - staleMs
+    const seen = this.#replicas.get(owner.uid) ?? []
+    // The last wish before then still counts: it was the newest one.
+    const first = Math.max(
+      0,
+      seen.findLastIndex(({ atMs }) => atMs < sinceMs),
+    )
+    const most = Math.max(0, ...seen.slice(first).map(({ replicas }) => replicas))
+    const own = [...this.pods.values()].filter((one) => controllerOf(one)?.uid === owner.uid && isActive(one))
+    if (own.length > most) this.fail(`ReplicaSet ${owner.name} has ${own.length} pods, and was never to have more than ${most}`)
+  }
+
+  #checkChange(old: Pod, now: Pod): void {
+    const name = now.metadata.name ?? ''
+    if (old.spec.nodeName !== undefined && now.spec.nodeName !== old.spec.nodeName)
+      this.fail(`pod ${name} was bound to ${old.spec.nodeName} and then to ${now.spec.nodeName}`)
+    if (old.metadata.deletionTimestamp !== undefined && now.metadata.deletionTimestamp === undefined)
+      this.fail(`the deletion of pod ${name} was taken back`)
+    const before = old.status?.phase ?? 'Pending'
+    const after = now.status?.phase ?? 'Pending'
+    if (isFinished(old) && before !== after) this.fail(`pod ${name} went from ${before} to ${after}`)
+    for (const { name: container, restartCount } of now.status?.containerStatuses ?? []) {
+      const last = old.status?.containerStatuses?.find((one) => one.name === container)?.restartCount ?? 0
+      if (restartCount < last) this.fail(`the restart count of pod ${name} went from ${last} to ${restartCount}`)
+    }
+  }
+
+  /** No node is given more than it has. */
+  #checkRoom(node: string): void {
+    const room = quantityMilli(this.#nodes.get(node)?.status?.allocatable?.['cpu'] ?? 0)
+    const pods = [...this.pods.values()].filter((pod) => pod.spec.nodeName === node && !isFinished(pod))
+    const wanted = pods.reduce((sum, pod) => sum + requested(pod), 0)
+    if (wanted > room) this.fail(`${node} has ${room}m CPU, and pods that ask for ${wanted}m`)
+  }
+}
+
+export const isFinished = ({ status }: Pod): boolean => status?.phase === 'Succeeded' || status?.phase === 'Failed'
+export const isActive = (pod: Pod): boolean => !isFinished(pod) && pod.metadata.deletionTimestamp === undefined
+
+const requested = ({ spec }: Pod): number =>
+  spec.containers.reduce((sum, { resources }) => sum + quantityMilli(resources?.requests?.['cpu'] ?? 0), 0)
+
+/** What only one running container may have. */
+function unique({ identity, annotations }: ContainerState): readonly string[] {
+  const own = `container ${identity.podUid}/${identity.container}`
+  return identity.role === 'sandbox' ? [own, `address ${annotations['ip']}`] : [own]
+}
+
+const nameOf = ({ identity, id }: ContainerState): string =>
+  `${identity.podName}/${identity.container}/${identity.attempt} ${id.slice(0, 8)} (pod ${identity.podUid.slice(0, 8)})`
+
+/** What a reader of a trace wants to know of a change. */
+function summary({ metadata, ...object }: ApiObject): string {
+  const { spec = {}, status = {} } = object as {
+    readonly spec?: Record<string, unknown>
+    readonly status?: Record<string, unknown>
+  }
+  const ready = (status['conditions'] as readonly { type: string; status: string }[] | undefined)?.find(
+    ({ type }) => type === 'Ready',
+  )
+  const parts = {
+    uid: metadata.uid?.slice(0, 8),
+    node: spec['nodeName'],
+    replicas: spec['replicas'],
+    phase: status['phase'],
+    ip: status['podIP'],
+    ready: ready?.status,
+    has: status['replicas'],
+    readyReplicas: status['readyReplicas'],
+    deleted: metadata.deletionTimestamp,
+  }
+  return Object.entries(parts)
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => `${key}=${String(value)}`)
+    .join(' ')
+}

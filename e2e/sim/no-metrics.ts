@@ -1,0 +1,9 @@
+import type { Metrics } from '../../lib/metrics.ts'
+
+/** Counts nothing: thousands of processes are made in one run. */
+export const noMetrics: Metrics = {
+  counter: () => ({ inc: () => undefined }),
+  gauge: () => ({ set: () => undefined }),
+  histogram: () => ({ observe: () => undefined }),
+  render: async () => ({ contentType: 'text/plain', body: '' }),
+}

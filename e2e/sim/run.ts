@@ -1,0 +1,121 @@
+import { isInvalid } from '../../api/meta/status.ts'
+import { sleep, withDeadline } from '../../lib/async.ts'
+import { Chance } from './chance.ts'
+import { differences, look, wishOf } from './end-state.ts'
+import { inventFaults, type TimedFault } from './faults.ts'
+import { Inflictor, mayEvict } from './inflict.ts'
+import { act, createService, inventWorkload, type Step } from './workload.ts'
+import { type Plant, SimWorld } from './world.ts'
+
+export interface RunOptions {
+  readonly seed: number
+  readonly plant?: Plant
+  readonly trace?: (line: string) => void
+  /** Runs the same workload without anything going wrong. */
+  readonly isFaultFree?: boolean
+}
+
+export interface Outcome {
+  readonly seed: number
+  /** undefined: all was well. */
+  readonly problem: string | undefined
+  /** Of everything that happened, in order. */
+  readonly hash: string
+  readonly virtualMs: number
+  readonly steps: number
+  /** By `ADDED pods` and the like. */
+  readonly counts: ReadonlyMap<string, number>
+}
+
+const startMs = 8_000
+const spanMs = 120_000
+/** Back-offs reach five minutes. */
+const settleMs = 900_000
+const lookEveryMs = 5_000
+const staysMs = 30_000
+const actDeadlineMs = 30_000
+
+/** One run of one seed, from an empty cluster to one at rest, with all checks. */
+export async function runSeed({ seed, plant = {}, trace, isFaultFree = false }: RunOptions): Promise<Outcome> {
+  const chance = new Chance(seed)
+  const size = { nodes: chance.int(1, 3), planes: chance.int(1, 2) }
+  const workload = inventWorkload(new Chance(chance.int(0, 2 ** 31)), spanMs)
+  const invented = inventFaults(new Chance(chance.int(0, 2 ** 31)), size, spanMs)
+  const faults = isFaultFree ? [] : invented
+  const nodeCpuMilli = Math.ceil(9000 / size.nodes)
+  const world = new SimWorld({ ...size, nodeCpuMilli, chance, plant, ...(trace === undefined ? {} : { trace }) })
+  await world.pass(startMs)
+  const inflictor = new Inflictor(world)
+  inflictor.schedule(faults)
+  const user = new User(world)
+  const done = user.run(workload)
+  await world.pass(spanMs)
+  inflictor.end()
+  world.calm()
+  await settle(world, { workload, faults, isDone: () => user.isDone })
+  await Promise.race([done, Promise.resolve()])
+  const { monitor, hash, steps } = world
+  return { seed, problem: monitor.problem, hash, steps, virtualMs: world.clock.monotonicMs(), counts: monitor.counts }
+}
+
+/** Carries out the acts one after the other, each until it has succeeded, as people do. */
+class User {
+  readonly #world: SimWorld
+  isDone = false
+
+  constructor(world: SimWorld) {
+    this.#world = world
+  }
+
+  async run(workload: readonly Step[]): Promise<void> {
+    const { clock } = this.#world
+    const { signal } = new AbortController()
+    const startedMs = clock.monotonicMs()
+    await this.#until('create the service', (opts) => createService(this.#world.client, opts))
+    for (const { atMs, act: what } of workload) {
+      const waitMs = startedMs + atMs - clock.monotonicMs()
+      if (waitMs > 0) await sleep(clock, waitMs, signal)
+      await this.#until(JSON.stringify(what), (opts) => act(this.#world.client, what, opts))
+    }
+    this.isDone = true
+  }
+
+  async #until(what: string, work: (opts: { readonly signal: AbortSignal }) => Promise<void>): Promise<void> {
+    const { clock, monitor } = this.#world
+    const { signal } = new AbortController()
+    for (;;) {
+      this.#world.trace(`USER ${what}`)
+      try {
+        return await withDeadline({ clock, ms: actDeadlineMs, signal, what }, (inner) => work({ signal: inner }))
+      } catch (err) {
+        if (isInvalid(err)) monitor.fail(`${what}: ${String(err)}`)
+        this.#world.trace(`USER ${err instanceof Error ? err.message : String(err)}`)
+      }
+      await sleep(clock, 1000, signal)
+    }
+  }
+}
+
+interface Plan {
+  readonly workload: readonly Step[]
+  readonly faults: readonly TimedFault[]
+  readonly isDone: () => boolean
+}
+
+/** Waits until all is as it should be, and sees whether it stays so. */
+async function settle(world: SimWorld, { workload, faults, isDone }: Plan): Promise<void> {
+  const { monitor } = world
+  const wish = wishOf(workload)
+  const wrong = async (): Promise<readonly string[]> =>
+    isDone() ? differences(await look(world.store, world.nodes), wish, mayEvict(faults)) : ['the user is not done']
+  let now = await wrong()
+  for (let passedMs = 0; now.length > 0 && passedMs < settleMs; passedMs += lookEveryMs) {
+    await world.pass(lookEveryMs)
+    if (monitor.problem !== undefined) return
+    now = await wrong()
+  }
+  if (now.length > 0) return monitor.fail(`not at rest after ${settleMs / 1000} s: ${now.join('; ')}`)
+  await world.pass(staysMs)
+  now = await wrong()
+  if (now.length > 0) monitor.fail(`did not stay at rest: ${now.join('; ')}`)
+}

@@ -1,0 +1,147 @@
+import { unavailable } from '../../api/meta/status.ts'
+import type { MemoryStore } from '../../controlplane/store/memory.ts'
+import { electionPrefix, type Leadership, type Store, type StoreBatch, type Transaction } from '../../controlplane/store/store.ts'
+import { type AbortOptions, sleep } from '../../lib/async.ts'
+import type { Random } from '../../lib/random.ts'
+import type { SimProcess } from './process.ts'
+
+export const leaderKey = `${electionPrefix}controlplane`
+
+export interface StoreFaults {
+  /** Share of calls that fail; half of those that write have had their effect. */
+  errorShare: number
+  /** Watches deliver this much later. */
+  watchLagMs: number
+}
+
+export interface SeenCommit {
+  readonly process: SimProcess
+  readonly transaction: Transaction
+}
+
+interface Options {
+  readonly store: MemoryStore
+  readonly process: SimProcess
+  readonly faults: StoreFaults
+  /** After each commit that took effect, before its writer hears of it. */
+  readonly committed: (commit: SeenCommit) => void
+}
+
+/** A process's connection to the store that all share. */
+export class ProcessStore implements Store {
+  readonly #store: MemoryStore
+  readonly #process: SimProcess
+  readonly #random: Random
+  readonly #committed: (commit: SeenCommit) => void
+  readonly faults: StoreFaults
+  #leads: { readonly createRevision: number; readonly lost: AbortController } | undefined
+
+  constructor({ store, process, faults, committed }: Options) {
+    this.#store = store
+    this.#process = process
+    this.#random = process.random
+    this.#committed = committed
+    this.faults = faults
+  }
+
+  get(key: string, opts: AbortOptions): ReturnType<Store['get']> {
+    return this.#read(opts, () => this.#store.get(key, opts))
+  }
+
+  list(options: Parameters<Store['list']>[0]): ReturnType<Store['list']> {
+    return this.#read(options, () => this.#store.list(options))
+  }
+
+  commit(transaction: Transaction, opts: AbortOptions): ReturnType<Store['commit']> {
+    return this.#process.call(opts.signal, async () => {
+      const isFailing = this.#isFailing()
+      if (isFailing && this.#random.next() < 0.5) throw unavailable('the store cannot be reached')
+      const result = await this.#store.commit(transaction, opts)
+      if (result.committed) this.#committed({ process: this.#process, transaction })
+      if (isFailing) throw unavailable('the store was lost while it answered')
+      return result
+    })
+  }
+
+  async *watch(options: Parameters<Store['watch']>[0]): AsyncGenerator<StoreBatch, void, void> {
+    const { signal } = options
+    await this.#process.call(signal, async () => undefined)
+    for await (const batch of this.#store.watch(options)) {
+      await this.#process.hear(async () => undefined)
+      if (this.faults.watchLagMs > 0) await sleep(this.#process.clock, this.faults.watchLagMs * this.#random.next(), signal)
+      signal.throwIfAborted()
+      if (this.#isFailing()) throw unavailable('the watch broke')
+      yield batch
+    }
+  }
+
+  async campaign(options: Parameters<Store['campaign']>[0]): Promise<Leadership> {
+    const { key, value, signal } = options
+    for (;;) {
+      const createRevision = await this.#process.call(signal, () => this.#tryToLead(key, value, signal))
+      if (createRevision !== undefined) return this.#leadership(key, createRevision)
+      await sleep(this.#process.clock, 200 + 300 * this.#random.next(), signal)
+    }
+  }
+
+  async compact(revision: number, opts: AbortOptions): Promise<void> {
+    await this.#process.call(opts.signal, () => this.#store.compact(revision, opts))
+  }
+
+  /** The lease ran out: its key goes at once; its holder, when it can, hears of it a while later. */
+  loseLease(afterMs: number): void {
+    const leads = this.#leads
+    if (leads === undefined) return
+    this.#leads = undefined
+    void this.#drop(leaderKey, leads.createRevision)
+    this.#process.clock.after(afterMs, () => leads.lost.abort(new Error('the lease ran out')))
+  }
+
+  get epoch(): number | undefined {
+    return this.#leads?.createRevision
+  }
+
+  async #tryToLead(key: string, value: string, signal: AbortSignal): Promise<number | undefined> {
+    const put = { put: key, value: new TextEncoder().encode(value) }
+    const result = await this.#store.commit({ conditions: [{ key, modRevision: 0 }], writes: [put] }, { signal })
+    if (!result.committed) return undefined
+    // At once, not when the process hears of it: it may die before, and its lease has to run out all the same.
+    this.#leads = { createRevision: result.revision, lost: new AbortController() }
+    return result.revision
+  }
+
+  #leadership(key: string, createRevision: number): Leadership {
+    const lost = this.#leads?.createRevision === createRevision ? this.#leads.lost : new AbortController()
+    if (this.#leads?.createRevision !== createRevision) lost.abort(new Error('the lease ran out'))
+    return {
+      fence: { key, createRevision },
+      lost: lost.signal,
+      resign: async () => {
+        lost.abort(new Error('resigned'))
+        this.#leads = undefined
+        await this.#process.call(new AbortController().signal, () => this.#drop(key, createRevision))
+      },
+    }
+  }
+
+  /** Only the key of that election. */
+  async #drop(key: string, createRevision: number): Promise<void> {
+    const { signal } = new AbortController()
+    const conditions = [
+      { key, createRevision },
+      { key, modRevision: createRevision },
+    ]
+    await this.#store.commit({ conditions, writes: [{ delete: key }] }, { signal })
+  }
+
+  async #read<T>({ signal }: AbortOptions, work: () => Promise<T>): Promise<T> {
+    return await this.#process.call(signal, async () => {
+      if (this.#isFailing()) throw unavailable('the store cannot be reached')
+      return await work()
+    })
+  }
+
+  #isFailing(): boolean {
+    return this.faults.errorShare > 0 && this.#random.next() < this.faults.errorShare
+  }
+}
