@@ -344,6 +344,60 @@ test('a changed image of a running pod restarts its container only', async () =>
   expect(await path('fresh', '.status.containerStatuses[?(@.name=="b")].restartCount')).toBe('0')
 })
 
+test('a host port that a program of the node holds is told, and taken when it is free', async () => {
+  const holder = m.spawn(process.execPath, ['-e', "require('net').createServer().listen(31777, () => console.log('up'))"])
+  await new Promise((resolve) => holder.stdout?.once('data', resolve))
+  try {
+    await apply(shellPod('taken', 'sleep 600', { container: { ports: [{ containerPort: 80, hostPort: 31777 }] } }), '--no-wait')
+    await eventually('the event', async (tell) => {
+      const text = await ctl('events', '--for', 'pod/taken')
+      tell(text)
+      return /FailedCreatePodSandBox\s.*host port 31777\/TCP is already in use/.test(text) ? true : undefined
+    })
+    expect(await path('taken', '.status.phase')).toBe('Pending')
+  } finally {
+    holder.kill()
+  }
+  await until('taken', '.status.phase', /^Running$/)
+})
+
+test('a pod is deleted while it is still on its way', async () => {
+  await apply(shellPod('early', 'x', { spec: { initContainers: [shell('long', 'exec sleep 600')] } }), '--no-wait')
+  await until('early', '.status.initContainerStatuses[0].state.running.startedAt', /./)
+  expect(await statusOf('early')).toMatch(/0\/1\s+Init:0\/1/)
+  await apply(shellPod('nowhere', 'x', { container: { image: '192.0.2.99:5000/nothing:1' } }), '--no-wait')
+  await ctl('delete', 'pods', 'early', 'nowhere')
+  expect((await m.docker('ps', '-aq', '--filter', 'label=io.skiff.pod-name=early')).stdout).toBe('')
+})
+
+test('a long log comes whole', async () => {
+  const lines = 50_000
+  await apply(shellPod('long', `i=0; while [ $i -lt ${lines} ]; do echo line $i; i=$((i+1)); done; echo end; sleep 600`))
+  await logHas('long', /^end$/m, '--tail=1')
+  const started = performance.now()
+  const log = await ctl('logs', 'long')
+  expect(performance.now() - started).toBeLessThan(15_000)
+  expect(log).toBe(`${Array.from({ length: lines }, (_, i) => `line ${i}\n`).join('')}end\n`)
+})
+
+test('without the control plane a crashed container is started again, and that is told later', async () => {
+  await apply(shellPod('alone', 'echo x >> /v/starts; sleep 600', { spec: scratch, container: atV }))
+  const id = await containerOf('alone')
+  const [pid = ''] = ok(await m.run('cat', [`${m.dataDir}/run/controlplane.pid`])).split(' ')
+  expect(pid).toMatch(/^\d+$/)
+  process.kill(Number(pid), 'SIGKILL')
+  ok(await m.docker('kill', id))
+  await eventually('it runs again', async (tell) => {
+    const filters = ['--filter', 'label=io.skiff.pod-name=alone', '--filter', 'label=io.skiff.role=app']
+    const { stdout } = await m.docker('ps', '--no-trunc', '-q', ...filters)
+    tell(stdout)
+    return stdout !== '' && !stdout.includes(id) ? true : undefined
+  })
+  ok(await m.ctl('up'))
+  await until('alone', first('restartCount'), /^1$/)
+  expect(await execIn('alone', 'cat /v/starts')).toBe('x\nx\n')
+})
+
 test('nothing of a deleted pod is left on the node', async () => {
   await ctl('delete', 'pods', '--all', '--grace-period=1')
   expect(ok(await m.docker('ps', '-aq'))).toBe('')
