@@ -60,6 +60,73 @@ test('get: tables, wide, yaml, json, name, jsonpath, custom-columns, selectors',
   expect((await m.ctl('get', 'pods', '-n', 'nothing-here')).stderr).toContain('No resources found in nothing-here namespace.')
 })
 
+const same: readonly string[] = [
+  '-n hello get all',
+  'get pods,svc -A -o wide',
+  'get deploy hello -n hello -o yaml',
+  'get svc hello nothing -n hello',
+  'get pods -n hello -L app --no-headers=true',
+  'get nodes -o json',
+  'get pods -n hello -o custom-columns=N:.metadata.name,L:.metadata.labels,X:.nothing',
+  'get pods -o foo=',
+  'describe deployment hello -n hello',
+  'describe svc hello -n hello',
+  'describe configmap greeting -n hello',
+  'describe rs -n hello',
+  'rollout status deploy -n hello --watch=false',
+  'rollout history deployment/hello -n hello',
+  'delete pod nothing',
+  'delete configmap greeting -n hello --dry-run=server',
+  'exec -n hello deploy/hello -- sh -c echo',
+  'logs -n hello deploy/hello --tail=0',
+  'scale deployment/hello -n hello --replicas=3',
+  'events --for pod/nothing',
+]
+const withoutAges = (text: string): string =>
+  text.replaceAll(/\b(\d+[smh])+\b *|resourceVersion: "?\d+"?/g, '').replaceAll(/ +\n/g, '\n')
+test.each(same)('ctl %s says what kubectl says', async (line) => {
+  const args = line.split(' ')
+  const [mine, theirs] = [await m.ctl(...args), await m.kubectl(...args)]
+  const formats = / allowed formats are: .*/
+  expect(withoutAges(mine.stdout)).toBe(withoutAges(theirs.stdout))
+  expect(mine.stderr.replace(formats, '')).toBe(theirs.stderr.replace(formats, ''))
+  expect(mine.code).toBe(theirs.code)
+})
+
+test('a manifest is read as kubectl reads it: octal modes, times and clock times as texts', async () => {
+  const text = `apiVersion: v1
+kind: ConfigMap
+metadata: {name: scalars}
+data: {time: 12:30, day: 2001-12-14, mode: "0400"}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: octal}
+spec:
+  terminationGracePeriodSeconds: 1
+  volumes: [{name: v, configMap: {name: scalars, defaultMode: 0400}}, {name: root, hostPath: {path: /}}]
+  containers:
+    - name: main
+      image: skiff/hello:1
+      imagePullPolicy: IfNotPresent
+      command: [sh, -c, 'stat -Lc %a /v/time; echo $(cat /v/time); sleep 600']
+      volumeMounts: [{name: v, mountPath: /v}, {name: root, mountPath: /host, readOnly: true}]
+`
+  ok(await applyText(text))
+  await eventually('mode and text of the file', async (tell) => {
+    const text = await ctl('logs', 'octal')
+    tell(text)
+    return text === '400\n12:30\n' ? true : undefined
+  })
+  expect(await ctl('get', 'pod', 'octal', '-o', 'jsonpath={.spec.volumes[0].configMap.defaultMode}')).toBe('256')
+  // What ctl applied is unchanged for ctl, and for kubectl too.
+  expect(ok(await applyText(text))).toMatch(/^configmap\/scalars unchanged\npod\/octal unchanged\n/)
+  expect(ok(await m.run('kubectl', ['apply', '-f', '-'], { input: text }))).toBe(
+    'configmap/scalars unchanged\npod/octal unchanged\n',
+  )
+  expect(await ctl('delete', 'pod/octal', 'cm/scalars', '--wait=true')).toBe('pod "octal" deleted\nconfigmap "scalars" deleted\n')
+})
+
 test('get -w shows changes', async () => {
   const child = m.spawn(process.execPath, [join(root, 'dist/programs/ctl.mjs'), 'get', 'deploy', 'hello', '-n', 'hello', '-w'])
   let seen = ''
@@ -166,6 +233,24 @@ test.each([
     'a bad name',
     'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: Not_Valid}\n',
     /-:3: metadata\.name: Invalid value: "Not_Valid"/,
+  ],
+  [
+    'an alias bomb',
+    `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\nx: &a [y]\n${'bcdefghi'
+      .split('')
+      .map((name, i) => `${name}: &${name} [${Array(9).fill(`*${'abcdefgh'[i]}`).join(',')}]`)
+      .join('\n')}\n`,
+    /-:\d+: .*alias/i,
+  ],
+  [
+    'deep nesting',
+    `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\nx: ${'['.repeat(5000)}${']'.repeat(5000)}\n`,
+    /^error: .*-:\d+: /,
+  ],
+  [
+    'a key of the prototype',
+    'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n__proto__: {x: y}\n',
+    /-:4: .*unknown field "__proto__"/,
   ],
   ['a bad label', 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, labels: {"bad key!": x}}\n', /-:3: metadata\.labels/],
   [
