@@ -30,7 +30,7 @@ const rules: readonly Rule[] = [
   { from: lib, may: [] },
   { from: api, may: [/^lib\/assert\.ts$/], builtins: false },
   { from: client, may: [lib, api] },
-  { from: /^controlplane\/(controlplane|core|main|maintenance)\.ts$/, may: [lib, api, client, controlplane] },
+  { from: /^controlplane\/[^/]+\.ts$/, may: [lib, api, client, controlplane] },
   { from: /^controlplane\/testing\//, may: [lib, api, client, controlplane] },
   { from: /^controlplane\/store\//, may: [lib, api] },
   { from: /^controlplane\/registry\//, may: [lib, api, /^controlplane\/store\/(store|watch-cache|keys|codec)\.ts$/] },
