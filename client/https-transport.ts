@@ -19,6 +19,8 @@ import { queryString, requestQuery } from './query.ts'
 export interface HttpsTransport extends Transport {
   /** GETs a path that is no object, such as `/version`. */
   get(path: string, opts: AbortOptions): Promise<unknown>
+  /** POSTs to such a path; an undefined body is an empty one. */
+  post(path: string, body: unknown, opts: AbortOptions): Promise<unknown>
   close(): void
 }
 
@@ -67,6 +69,9 @@ export function httpsTransport(options: ConnectionOptions): HttpsTransport {
     async get(path, opts) {
       const { body } = await call('GET', path, opts)
       return body
+    },
+    async post(path, body, opts) {
+      return (await call('POST', path, { ...opts, ...(body === undefined ? {} : { body }) })).body
     },
     close: () => connection.close(),
   }

@@ -75,7 +75,7 @@ function addCommand(
 function addParent(root: Command, name: string): Command {
   return root
     .command(name)
-    .description(`Manage a ${name}`)
+    .description(name.endsWith('s') ? `Manage ${name}` : `Manage a ${name}`)
     .usage('COMMAND [flags]')
     .helpCommand(false)
     .configureOutput({ outputError: (text, write) => write(inKubectlWords(text, `ctl ${name}`)) })

@@ -12,6 +12,9 @@ export interface Connection {
   readonly server: string
   /** GETs a path of the server that is no object, such as /version. */
   get(path: string, opts: AbortOptions): Promise<unknown>
+  post(path: string, body: unknown, opts: AbortOptions): Promise<unknown>
+  /** What is shown to the server, PEM. */
+  readonly clientCertificate: string | undefined
   /** The namespace of `-n`, or of the kubeconfig's context, or `default`. */
   readonly namespace: string
   /** It was given by `-n`: what names another namespace is a mistake. */

@@ -6,7 +6,8 @@ import { httpsTransport } from '../client/https-transport.ts'
 import { parseKubeconfig } from '../client/kubeconfig.ts'
 import { podStreams } from '../client/streams.ts'
 import { createClient } from '../client/typed-client.ts'
-import { systemClock } from '../lib/clock.ts'
+import { readCertificate } from '../lib/certificate.ts'
+import { formatTime, systemClock } from '../lib/clock.ts'
 import { silentLog } from '../lib/log.ts'
 import { rootSignal } from '../lib/process.ts'
 import { type GlobalFlags, runCli } from './cli.ts'
@@ -38,16 +39,29 @@ function connect(globals: GlobalFlags): Connection {
     file,
     ...(globals.context === undefined ? {} : { context: globals.context }),
   })
+  if (config.cert !== undefined) refuseEnded(config.cert, file)
   const transport = httpsTransport({ ...config, clock: systemClock })
   closers.push(() => transport.close())
   return {
     client: createClient(transport),
     streams: podStreams({ ...config, clock: systemClock }),
     get: (path, opts) => transport.get(path, opts),
+    post: (path, body, opts) => transport.post(path, body, opts),
+    clientCertificate: config.cert,
     server: config.server,
     namespace: globals.namespace ?? config.namespace ?? 'default',
     isNamespaceGiven: globals.namespace !== undefined,
   }
+}
+
+/** The server would only say that it does not know us. */
+function refuseEnded(cert: string, file: string): void {
+  const { commonName, endMs } = readCertificate(cert)
+  if (endMs > systemClock.now()) return
+  throw new UserError(
+    `error: the certificate of "${commonName}" in ${file} ended at ${formatTime(endMs)}.\n` +
+      'The control plane renews pki/admin.kubeconfig in its data folder while it runs: start it with "ctl up", or copy that file.',
+  )
 }
 
 /** The flag, else Skiff's own, else what kubectl would take. */

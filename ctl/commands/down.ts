@@ -39,7 +39,7 @@ export const down = defineCommand({
 async function purge(at: Installation, settings: Settings, { env, out, signal }: Context): Promise<void> {
   const { command, args } = programOf('agent')
   out.write(await runOnce(command, [...args, 'purge', ...agentOptions(at, settings)], env, { signal }))
-  for (const part of ['agent', 'etcd', 'etcd.log', 'etcd.log.1', 'pki', 'log', 'run', 'settings.json'])
+  for (const part of ['agent', 'etcd', 'etcd.log', 'etcd.log.1', 'pki', 'log', 'run', 'revision', 'settings.json'])
     await rm(`${at.dataDir}/${part}`, { recursive: true, force: true })
   await rm(at.kubeconfig, { force: true })
   // Only when nothing else is in there: the folder is the user's.

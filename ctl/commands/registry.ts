@@ -1,6 +1,7 @@
 import type { CommandDef } from '../command.ts'
 import { apiResources } from './api-resources.ts'
 import { apply } from './apply.ts'
+import { certs, certsRotate } from './certs.ts'
 import { completionCommand } from './completion.ts'
 import { deleteCommand } from './delete.ts'
 import { describe } from './describe.ts'
@@ -13,6 +14,7 @@ import { logs } from './logs.ts'
 import { rolloutHistory, rolloutPause, rolloutRestart, rolloutResume, rolloutStatus, rolloutUndo } from './rollout.ts'
 import { run } from './run.ts'
 import { scale } from './scale.ts'
+import { secretsRewrite } from './secrets.ts'
 import { status } from './status.ts'
 import { up } from './up.ts'
 import { version } from './version.ts'
@@ -39,6 +41,9 @@ export const commands: readonly CommandDef[] = [
   events,
   explain,
   apiResources,
+  certs,
+  certsRotate,
+  secretsRewrite,
   version,
   completionCommand(() => commands.map(({ name }) => name)),
 ]

@@ -1,7 +1,9 @@
-import { copyFile, mkdir } from 'node:fs/promises'
+import { mkdir, readFile, readlink, rename, rm, symlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import process from 'node:process'
 import { Node } from '../../api/kinds/node.ts'
 import { sleep } from '../../lib/async.ts'
+import { readCertificate } from '../../lib/certificate.ts'
 import { type Context, defineCommand } from '../command.ts'
 import { duration } from '../flags.ts'
 import { type Installation, installation } from '../local/paths.ts'
@@ -30,7 +32,7 @@ async function startControlPlane(at: Installation, settings: Settings, untilMs: 
   const was = await runningPid(at, 'controlplane')
   await start(at, { name: 'controlplane', command, args: [...args, 'run', ...options], env: context.env })
   await until({ what: 'the control plane', daemon: 'controlplane', at, untilMs }, context, async () => {
-    await copyKubeconfig(at)
+    await linkKubeconfig(at)
     await context.connect().get('/readyz', { signal: AbortSignal.timeout(2_000) })
   })
   context.out.line(
@@ -53,15 +55,21 @@ function controlPlaneOptions(at: Installation, settings: Settings): readonly str
   ]
 }
 
-async function copyKubeconfig(at: Installation): Promise<void> {
+/** A link and no copy, so that a renewed certificate is there at once. */
+async function linkKubeconfig(at: Installation): Promise<void> {
+  const target = join(at.dataDir, 'pki', 'admin.kubeconfig')
+  if ((await readlink(at.kubeconfig).catch(() => undefined)) === target) return
   await mkdir(dirname(at.kubeconfig), { recursive: true, mode: 0o700 })
-  await copyFile(join(at.dataDir, 'pki', 'admin.kubeconfig'), at.kubeconfig)
+  const link = `${at.kubeconfig}.${process.pid}`
+  await rm(link, { force: true })
+  await symlink(target, link)
+  await rename(link, at.kubeconfig)
 }
 
 async function startAgent(at: Installation, settings: Settings, untilMs: number, context: Context): Promise<void> {
   const controlplane = programOf('controlplane')
   const was = await runningPid(at, 'agent')
-  if (was === undefined) {
+  if (was === undefined || (await hasEnded(join(at.dataDir, 'agent', 'pki', 'node.pem'), context))) {
     const issue = [
       'issue-node-cert',
       '--data-dir',
@@ -85,6 +93,12 @@ async function startAgent(at: Installation, settings: Settings, untilMs: number,
       ? `✓ agent started, node "${settings.nodeName}" is ready`
       : `✓ agent is running already, node "${settings.nodeName}" is ready`,
   )
+}
+
+/** An agent whose certificate has ended cannot get another by itself; it takes up the one that is put there. */
+async function hasEnded(file: string, { clock }: Context): Promise<boolean> {
+  const pem = await readFile(file, 'utf8').catch(() => undefined)
+  return pem === undefined || readCertificate(pem).endMs <= clock.now()
 }
 
 /** Options that `run` and `purge` of the agent share. */
