@@ -33,6 +33,20 @@ test('sending again never undoes a newer status', async () => {
   expect((await outbox.take(opts)).map(({ statusJson }) => statusJson)).toEqual(['new'])
 })
 
+test('what was stored is said again as long as the pod is there, and never in place of something newer', async () => {
+  const outbox = new StatusOutbox(new FakeClock())
+  for (const uid of ['a', 'b']) outbox.set(report(uid, 'old'))
+  for (const { uid, sequence } of await outbox.take(opts)) outbox.received(uid, sequence)
+  outbox.repeat((uid) => uid === 'a')
+  expect((await outbox.take(opts)).map(({ uid, statusJson }) => `${uid} ${statusJson}`)).toEqual(['a old'])
+  outbox.received('a', 3n)
+  outbox.set(report('a', 'new'))
+  await outbox.take(opts)
+  outbox.repeat(() => true)
+  outbox.sendAgain(0)
+  expect((await outbox.take(opts)).map(({ uid, statusJson }) => `${uid} ${statusJson}`)).toEqual(['a new'])
+})
+
 test('a full list of events forgets the oldest', async () => {
   const events = new DropOldest<number>(2)
   for (const item of [1, 2, 3]) events.push(item)

@@ -10,6 +10,8 @@ export class StatusOutbox {
   readonly #clock: Clock
   readonly #unsent = new LatestByKey<Unsent>()
   readonly #unreceived = new Map<string, { readonly report: PodStatusReport; readonly sentMs: number }>()
+  /** The last word on each pod that was stored. Bounded by the pods there are, as `repeat` leaves out the others. */
+  readonly #received = new Map<string, Unsent>()
   #sequence = 0n
 
   constructor(clock: Clock) {
@@ -17,6 +19,7 @@ export class StatusOutbox {
   }
 
   set(report: Unsent): void {
+    this.#received.delete(report.uid)
     this.#unsent.set(report.uid, report)
   }
 
@@ -32,7 +35,22 @@ export class StatusOutbox {
   }
 
   received(uid: string, sequence: bigint): void {
-    if (this.#unreceived.get(uid)?.report.sequence === sequence) this.#unreceived.delete(uid)
+    const sent = this.#unreceived.get(uid)
+    if (sent?.report.sequence !== sequence) return
+    this.#unreceived.delete(uid)
+    const { sequence: _, ...report } = sent.report
+    this.#received.set(uid, report)
+  }
+
+  /**
+   * Says again what was stored before: somebody else may have written over it, as the control plane does when a node is
+   * silent. Forgets pods that are not `wanted` any more.
+   */
+  repeat(isWanted: (uid: string) => boolean): void {
+    for (const [uid, report] of this.#received) {
+      if (!isWanted(uid)) this.#received.delete(uid)
+      else if (!this.#unreceived.has(uid)) this.#unsent.putBack(uid, report)
+    }
   }
 
   /** Sends again what has had no receipt for `olderThanMs`; with 0 (a new session) all of it. */

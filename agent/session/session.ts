@@ -55,6 +55,8 @@ export interface Session extends Service, Reporter {
 const welcomeDeadlineMs = 15_000
 const defaultHeartbeatMs = 5000
 const receiptPatienceMs = 15_000
+/** Everything is told again now and then, whether or not it was stored (law 5). */
+const repeatMs = 60_000
 const maxEvents = 1000
 
 export function createSession(options: SessionOptions): Session {
@@ -73,6 +75,7 @@ class AgentSession implements Session {
   readonly #connected
   readonly #opened
   #isConnected = false
+  #repeatedMs = 0
   #current: AbortController | undefined
   #lastNodeStatus: string | undefined
 
@@ -206,6 +209,7 @@ class AgentSession implements Session {
     this.#isConnected = true
     this.#connected.set(1)
     this.#statuses.sendAgain(0)
+    this.#repeatStatuses()
     if (this.#lastNodeStatus !== undefined) this.#nodeStatus.putBack('node', this.#lastNodeStatus)
   }
 
@@ -248,7 +252,13 @@ class AgentSession implements Session {
       const silentMs = clock.monotonicMs() - pulse.heardMs
       if (silentMs > patienceMs) throw new Error(`nothing heard from the control plane for ${Math.round(silentMs)} ms`)
       this.#statuses.sendAgain(receiptPatienceMs)
+      if (clock.monotonicMs() - this.#repeatedMs >= repeatMs) this.#repeatStatuses()
     }
+  }
+
+  #repeatStatuses(): void {
+    this.#repeatedMs = this.#options.clock.monotonicMs()
+    this.#statuses.repeat((uid) => this.#options.desired.pod(uid) !== undefined)
   }
 
   async #sendStatuses(line: AgentLine, signal: AbortSignal): Promise<void> {

@@ -66,7 +66,20 @@ export function mergeStatus(before: PodStatus, told: PodStatus): PodStatus {
   const kept = { ...(before.qosClass === undefined ? {} : { qosClass: before.qosClass }) }
   const nominated = before.nominatedNodeName === undefined ? {} : { nominatedNodeName: before.nominatedNodeName }
   const start = before.startTime === undefined ? {} : { startTime: before.startTime }
-  return { ...told, ...kept, ...nominated, ...start, ...(conditions.length === 0 ? {} : { conditions }) }
+  const counts = countsKept(before, told)
+  return { ...told, ...counts, ...kept, ...nominated, ...start, ...(conditions.length === 0 ? {} : { conditions }) }
+}
+
+/** Restarts are never undone: an agent counts by the containers that are there, and somebody may have removed some. */
+function countsKept(before: PodStatus, told: PodStatus): Pick<PodStatus, 'containerStatuses' | 'initContainerStatuses'> {
+  const kept: { -readonly [K in 'containerStatuses' | 'initContainerStatuses']?: NonNullable<PodStatus[K]> } = {}
+  for (const list of ['containerStatuses', 'initContainerStatuses'] as const) {
+    const counts = new Map(before[list]?.map(({ name, restartCount }) => [name, restartCount]))
+    const statuses = told[list]
+    if (statuses === undefined) continue
+    kept[list] = statuses.map((one) => ({ ...one, restartCount: Math.max(one.restartCount, counts.get(one.name) ?? 0) }))
+  }
+  return kept
 }
 
 function mergeConditions(before: readonly PodCondition[], told: readonly PodCondition[]): readonly PodCondition[] {

@@ -75,6 +75,14 @@ test('a status keeps what is not the agent’s to say', () => {
   expect(mergeStatus(ended, told)).toBe(ended)
 })
 
+test('restarts that were counted stay counted when the containers that told of them are gone', () => {
+  const status = (restartCount: number) => ({
+    containerStatuses: [{ name: 'c', restartCount, ready: true, image: 'i', imageID: '' }],
+  })
+  expect(mergeStatus(status(3), status(0)).containerStatuses).toMatchObject([{ name: 'c', restartCount: 3 }])
+  expect(mergeStatus(status(3), status(4)).containerStatuses).toMatchObject([{ name: 'c', restartCount: 4 }])
+})
+
 test('a service leads to its ready endpoints, or to those that still serve when none is ready', () => {
   const service: Service = {
     apiVersion: 'v1',
