@@ -26,6 +26,8 @@ export interface SimNode {
   readonly engine: SimEngine
   /** The checkpoint. */
   readonly disk: Map<string, string>
+  /** What stood there some time ago. */
+  backup: ReadonlyMap<string, string>
   readonly volumes: TestVolumes
 }
 

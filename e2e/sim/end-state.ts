@@ -63,31 +63,42 @@ export async function look(store: MemoryStore, nodes: readonly SimNode[]): Promi
   }
 }
 
+/** What the faults of a run excuse. */
+export interface Allowed {
+  /** Pods may have been taken off a silent node. */
+  readonly hasEvicted: boolean
+  /** Nodes that lost their memory: they leave alone what they were never told is gone. */
+  readonly forgetful: ReadonlySet<string>
+}
+
 /** What is not as the user wished it, or does not fit together. Empty: all is well. */
-export function differences(seen: Seen, wish: Wish, mayHaveEvicted: boolean): readonly string[] {
+export function differences(seen: Seen, wish: Wish, allowed: Allowed): readonly string[] {
   const tooMany = seen.deployments.filter(({ metadata }) => !wish.apps.has(metadata.name ?? ''))
   return [
     ...tooMany.map(({ metadata }) => `deployment ${metadata.name} was deleted`),
     ...[...wish.apps].flatMap(([name, app]) => appDifferences(seen, name, app)),
-    ...podDifferences(seen, wish, mayHaveEvicted),
+    ...podDifferences(seen, wish, allowed),
     ...setDifferences(seen),
-    ...containerDifferences(seen),
+    ...containerDifferences(seen, allowed),
     ...endpointDifferences(seen),
   ]
 }
 
 /** Pods that nobody makes anew. */
-function podDifferences(seen: Seen, { pods }: Wish, mayHaveEvicted: boolean): readonly string[] {
+function podDifferences(seen: Seen, { pods }: Wish, { hasEvicted }: Allowed): readonly string[] {
   const bare = seen.pods.filter((pod) => controllerOf(pod) === undefined)
   const tooMany = bare.filter(({ metadata }) => !pods.has(metadata.name ?? ''))
   const missing = [...pods].flatMap(([name, { isTask }]) => {
     const pod = bare.find(({ metadata }) => metadata.name === name)
-    if (pod === undefined) return mayHaveEvicted ? [] : [`pod ${name} is missing`]
+    if (pod === undefined) return hasEvicted ? [] : [`pod ${name} is missing`]
     const isWell = isTask ? isFinished(pod) : isReady(pod)
     return isWell ? [] : [`pod ${name} is ${pod.status?.phase}, ready: ${isReady(pod)}`]
   })
   return [...tooMany.map(({ metadata }) => `pod ${metadata.name} was deleted`), ...missing]
 }
+
+/** No pod of it ever becomes, or stays, ready. */
+export const isBad = (image: string): boolean => image.startsWith(missingImage) || image.startsWith(crashingImage)
 
 function appDifferences({ deployments, sets, pods }: Seen, name: string, app: App): readonly string[] {
   const deployment = deployments.find(({ metadata }) => metadata.name === name)
@@ -96,7 +107,7 @@ function appDifferences({ deployments, sets, pods }: Seen, name: string, app: Ap
   const ownPods = pods.filter((pod) => own.some((set) => set.metadata.uid === controllerOf(pod)?.uid) && isActive(pod))
   const { status } = deployment
   if (status?.observedGeneration !== deployment.metadata.generation) return [`deployment ${name} was not looked at`]
-  if (app.image.startsWith(missingImage) || app.image.startsWith(crashingImage)) return badRollout(deployment, app, ownPods)
+  if (isBad(app.image)) return badRollout(deployment, app, ownPods)
   const right = ownPods.filter((pod) => isReady(pod) && pod.spec.containers[0]?.image === app.image)
   if (right.length === app.replicas && ownPods.length === app.replicas && (status?.readyReplicas ?? 0) === app.replicas) return []
   return [`deployment ${name} has ${ownPods.length} pods, ${right.length} of them right, of ${app.replicas} (${app.image})`]
@@ -130,12 +141,13 @@ function setDifferences({ sets, pods, deployments }: Seen): readonly string[] {
 }
 
 /** I5, and the other way round: what runs is wanted, what is wanted and said to run does run. Addresses are unique. */
-function containerDifferences({ pods, containers }: Seen): readonly string[] {
+function containerDifferences({ pods, containers }: Seen, { forgetful }: Allowed): readonly string[] {
   const wrong: string[] = []
   const byUid = new Map(pods.map((pod) => [pod.metadata.uid ?? '', pod]))
   for (const { node, identity } of containers) {
     const pod = byUid.get(identity.podUid)
-    if (pod?.spec.nodeName !== node) wrong.push(`${node} has a container of ${identity.podName}, which is gone`)
+    if (pod?.spec.nodeName !== node && !forgetful.has(node))
+      wrong.push(`${node} has a container of ${identity.podName}, which is gone`)
   }
   const addresses = new Map<string, string>()
   for (const pod of pods.filter((one) => isActive(one) && isReady(one))) {

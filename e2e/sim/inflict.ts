@@ -30,10 +30,10 @@ const handlers: { readonly [K in Fault['kind']]: Handler<K> } = {
     return undefined
   },
   diskLoss(fault, world) {
-    const { disk } = agentOf(world, fault).node
+    const { node } = agentOf(world, fault)
     killAgent(world, fault)
-    const lost = [...disk.keys()].filter((_name, index) => !fault.isOld || index % 2 === 0)
-    for (const name of lost) disk.delete(name)
+    node.disk.clear()
+    if (fault.isOld) for (const [name, text] of node.backup) node.disk.set(name, text)
     return undefined
   },
   reboot(fault, world) {
@@ -131,6 +131,7 @@ const handlers: { readonly [K in Fault['kind']]: Handler<K> } = {
   },
 }
 
+const backupMs = 40_000
 /** A process that is stopped in good order may take this long for it. */
 const drainMs = 15_000
 
@@ -163,6 +164,7 @@ export class Inflictor {
   }
 
   schedule(faults: readonly TimedFault[]): void {
+    this.#backUp()
     for (const { atMs, fault } of faults) {
       this.#world.clock.after(atMs, () => {
         this.#world.trace(`FAULT ${JSON.stringify(fault)}`)
@@ -176,6 +178,12 @@ export class Inflictor {
     this.#undos.clear()
   }
 
+  /** Somebody keeps copies of the nodes' disks, and puts back an old one. */
+  #backUp(): void {
+    for (const { node } of this.#world.agents) node.backup = new Map(node.disk)
+    this.#world.clock.after(backupMs, () => this.#backUp())
+  }
+
   #inflict(fault: Fault): void {
     const handler = handlers[fault.kind] as Handler<Fault['kind']> // The one of its kind.
     const undo = handler(fault, this.#world)
@@ -186,6 +194,11 @@ export class Inflictor {
       if (this.#undos.delete(undo)) undo()
     })
   }
+}
+
+/** Nodes that may not know any more which pods they were told are gone: they leave those alone, and say so. */
+export function forgetfulNodes(faults: readonly TimedFault[]): ReadonlySet<string> {
+  return new Set(faults.flatMap(({ fault }) => (fault.kind === 'diskLoss' ? [`node-${fault.node}`] : [])))
 }
 
 /** Whether a node may be silent for long enough that its pods are taken off it. */

@@ -1,9 +1,9 @@
 import { isInvalid } from '../../api/meta/status.ts'
 import { sleep, withDeadline } from '../../lib/async.ts'
 import { Chance } from './chance.ts'
-import { differences, look, wishOf } from './end-state.ts'
+import { differences, isBad, look, type Wish, wishOf } from './end-state.ts'
 import { inventFaults, type TimedFault } from './faults.ts'
-import { Inflictor, mayEvict } from './inflict.ts'
+import { forgetfulNodes, Inflictor, mayEvict } from './inflict.ts'
 import { act, createService, inventWorkload, type Step } from './workload.ts'
 import { type Plant, SimWorld } from './world.ts'
 
@@ -106,8 +106,9 @@ interface Plan {
 async function settle(world: SimWorld, { workload, faults, isDone }: Plan): Promise<void> {
   const { monitor } = world
   const wish = wishOf(workload)
+  const allowed = { hasEvicted: mayEvict(faults), forgetful: forgetfulNodes(faults) }
   const wrong = async (): Promise<readonly string[]> =>
-    isDone() ? differences(await look(world.store, world.nodes), wish, mayEvict(faults)) : ['the user is not done']
+    isDone() ? differences(await look(world.store, world.nodes), wish, allowed) : ['the user is not done']
   let now = await wrong()
   for (let passedMs = 0; now.length > 0 && passedMs < settleMs; passedMs += lookEveryMs) {
     await world.pass(lookEveryMs)
@@ -115,7 +116,15 @@ async function settle(world: SimWorld, { workload, faults, isDone }: Plan): Prom
     now = await wrong()
   }
   if (now.length > 0) return monitor.fail(`not at rest after ${settleMs / 1000} s: ${now.join('; ')}`)
+  const before = writesTo(world)
   await world.pass(staysMs)
   now = await wrong()
+  if (now.length === 0 && isPeaceful(wish) && writesTo(world) !== before) now = ['pods or workloads are still written to']
   if (now.length > 0) monitor.fail(`did not stay at rest: ${now.join('; ')}`)
 }
+
+/** Nothing restarts for ever. */
+const isPeaceful = ({ apps }: Wish): boolean => [...apps.values()].every(({ image }) => !isBad(image))
+
+const writesTo = ({ monitor }: SimWorld): string =>
+  ['pods', 'replicasets', 'deployments', 'endpointslices'].map((plural) => monitor.counts.get(`MODIFIED ${plural}`)).join(' ')

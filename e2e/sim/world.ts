@@ -76,7 +76,14 @@ export class SimWorld {
     this.nodes = Array.from({ length: nodes }, (_, index) => {
       const name = `node-${index}`
       const engine = new SimEngine(name, this.clock, { random: chance.fork(), watcher: this.monitor })
-      return { name, cpuMilli: nodeCpuMilli, engine, disk: new Map<string, string>(), volumes: new TestVolumes() }
+      return {
+        name,
+        cpuMilli: nodeCpuMilli,
+        engine,
+        disk: new Map<string, string>(),
+        backup: new Map<string, string>(),
+        volumes: new TestVolumes(),
+      }
     })
     this.monitor.watch(this.nodes)
     for (let index = 0; index < planes; index++) this.planes.push(this.#newPlane(`plane-${index}`))
