@@ -38,6 +38,11 @@ export interface ContainerSpec {
   /** Container whose process table is joined; undefined for a table of its own. */
   readonly processesOf: string | undefined
   readonly hostNetwork: boolean
+  /**
+   * With `hostNetwork`: its program leaves the host's network for one of its own at once, and may do that. Half as long
+   * as the engine takes to make one.
+   */
+  readonly leavesNetwork?: boolean
   readonly hostname: string | undefined
   readonly cpuShares: number | undefined
   /** Micro-CPUs: 500_000 is half a core. */

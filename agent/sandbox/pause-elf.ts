@@ -1,7 +1,8 @@
 /**
  * The first process of a sandbox, as bytes: it waits for signals, reaps the children that a shared process table may
- * leave it, and ends on SIGTERM or SIGINT. Written here because no compiler may be on the node; a static ELF file of one
- * loadable segment.
+ * leave it, and ends on SIGTERM or SIGINT. With an argument (any) it first moves to a network namespace of its own and
+ * gives up all its capabilities; where it may not, it ends with 1. Written here because no compiler may be on the node; a
+ * static ELF file of one loadable segment.
  */
 export function pauseElf(architecture: string): Uint8Array {
   if (architecture === 'x86_64' || architecture === 'amd64') return elf(62, x86Code())
@@ -12,6 +13,8 @@ export function pauseElf(architecture: string): Uint8Array {
 /** Bit n-1 stands for signal n: SIGINT 2, SIGTERM 15, SIGCHLD 17. */
 const waitedSignals = (1n << 1n) | (1n << 14n) | (1n << 16n)
 const sigChld = 17
+const cloneNewNet = 0x40000000
+const capabilityVersion = 0x20080522
 const headerBytes = 64 + 2 * 56
 const loadAddress = 0x400000n
 
@@ -44,11 +47,34 @@ function elf(machine: number, code: Uint8Array): Uint8Array {
   return file
 }
 
-/** The signal set lies right after the code; both programs are the same, step by step. */
+const x86Syscall = [0x0f, 0x05]
+const x86Load = (register: number, value: number): number[] => [0xb8 + register, ...u32(value)]
+const [eax, edx, esi, edi] = [0, 2, 6, 7]
+
 function x86Code(): Uint8Array {
-  const syscall = [0x0f, 0x05]
-  const load = (register: number, value: number): number[] => [0xb8 + register, ...u32(value)]
-  const [eax, edx, esi, edi] = [0, 2, 6, 7]
+  const steps = x86Leave()
+  const unlessAsked = [0x83, 0x3c, 0x24, 2, 0x7c, s8(steps.length)] // cmp dword [rsp], 2; jl past the steps
+  return Uint8Array.from([...unlessAsked, ...steps, ...x86Wait()])
+}
+
+/** The same on both: unshare, then capset with a header and three empty sets on the stack. */
+function x86Leave(): number[] {
+  const exit = [...x86Load(eax, 231), ...x86Load(edi, 1), ...x86Syscall]
+  const orExit = [0x85, 0xc0, 0x79, s8(exit.length), ...exit] // test eax, eax; jns on; exit
+  const pushZero = [0x6a, 0]
+  return [
+    ...[...x86Load(edi, cloneNewNet), ...x86Load(eax, 272), ...x86Syscall, ...orExit],
+    ...[...pushZero, ...pushZero, ...pushZero, ...pushZero],
+    ...[0xc7, 0x04, 0x24, ...u32(capabilityVersion)], // mov dword [rsp], version
+    ...[0x48, 0x89, 0xe7], // mov rdi, rsp
+    ...[0x48, 0x8d, 0x74, 0x24, 8], // lea rsi, [rsp + 8]
+    ...[...x86Load(eax, 126), ...x86Syscall, ...orExit],
+  ]
+}
+
+/** The signal set lies right after the code; both programs are the same, step by step. */
+function x86Wait(): number[] {
+  const [syscall, load] = [x86Syscall, x86Load]
   const setBytes = [0x41, 0xba, ...u32(8)] // mov r10d, 8
   const clearR10 = [0x45, 0x31, 0xd2] // xor r10d, r10d
 
@@ -85,20 +111,37 @@ function x86Code(): Uint8Array {
   // Offsets count from the end of the lea: 16 and 23 bytes of the step come after it.
   const blockTail = block(0).length - 17
   const waitTail = waitBytes - 12
-  return Uint8Array.from([...block(blockTail + rest), ...wait(waitTail + afterWait.length), ...afterWait, ...signalSet()])
+  return [...block(blockTail + rest), ...wait(waitTail + afterWait.length), ...afterWait, ...signalSet()]
+}
+
+const armSyscall = 0xd4000001
+const armLoad = (register: number, value: number): number => 0xd2800000 | (value << 5) | register
+const armCompare = (value: number): number => 0x7100001f | (value << 10) // cmp w0, value
+const armBranchIf = (condition: number, words: number): number => 0x54000000 | ((words & 0x7ffff) << 5) | condition
+
+function armLeave(): number[] {
+  const [ge, lt] = [10, 11]
+  const orExit = [armCompare(0), armBranchIf(ge, 4), armLoad(0, 1), armLoad(8, 94), armSyscall]
+  const pushZeros = 0xa9bf7fff // stp xzr, xzr, [sp, -16]!
+  const steps = [
+    ...[0xd2a80000, armLoad(8, 97), armSyscall, ...orExit], // the first is movz x0, 0x4000, lsl 16: CLONE_NEWNET
+    ...[pushZeros, pushZeros],
+    ...[armLoad(1, capabilityVersion & 0xffff), 0xf2a00001 | ((capabilityVersion >>> 16) << 5)], // movk x1, high, lsl 16
+    0xb90003e1, // str w1, [sp]
+    ...[0x910003e0, 0x910023e1], // add x0, sp, 0; add x1, sp, 8
+    ...[armLoad(8, 91), armSyscall, ...orExit],
+    0xd503201f, // nop, so that the signal set lies on a multiple of eight
+  ]
+  return [0xf94003e0, armCompare(2), armBranchIf(lt, steps.length + 1), ...steps] // ldr x0, [sp]
 }
 
 function armCode(): Uint8Array {
-  const movz = (register: number, value: number): number => 0xd2800000 | (value << 5) | register
+  const [movz, compare, branchIf, svc] = [armLoad, armCompare, armBranchIf, armSyscall]
   const minusOne = (register: number): number => 0x92800000 | register // movn register, 0
-  const compare = (value: number): number => 0x7100001f | (value << 10) // cmp w0, value
-  const svc = 0xd4000001
   const adr = (register: number, words: number): number => 0x10000000 | ((words & 0x7ffff) << 5) | register
-  const branchIf = (condition: number, words: number): number => 0x54000000 | ((words & 0x7ffff) << 5) | condition
   const branch = (words: number): number => 0x14000000 | (words & 0x3ffffff)
   const [ne, lt, gt] = [1, 11, 12]
   const toSet = (from: number): number => 30 - from
-
   const words = [
     // 0: rt_sigprocmask(SIG_BLOCK, set, null, 8)
     ...[movz(0, 0), adr(1, toSet(1)), movz(2, 0), movz(3, 8), movz(8, 135), svc],
@@ -115,7 +158,7 @@ function armCode(): Uint8Array {
     // 28: padding, so that the set lies at 30, on a multiple of eight
     ...[svc, svc],
   ]
-  return Uint8Array.from([...words.flatMap((word) => u32(word >>> 0)), ...signalSet()])
+  return Uint8Array.from([...[...armLeave(), ...words].flatMap((word) => u32(word >>> 0)), ...signalSet()])
 }
 
 function signalSet(): number[] {

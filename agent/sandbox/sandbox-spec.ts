@@ -4,7 +4,10 @@ import { encodePorts, type HostPort } from '../network/host-ports.ts'
 import type { ContainerSpec } from '../runtime/runtime.ts'
 
 /** Labels by which a sandbox's address and ports are found again. */
-export const annotationKeys = { ip: 'ip', hostPorts: 'host-ports' } as const
+export const annotationKeys = { ip: 'ip', hostPorts: 'host-ports', network: 'network' } as const
+
+/** The annotation of a sandbox that made its network itself. */
+export const ownNetwork = 'own'
 
 export interface SandboxInput {
   readonly pod: Pod
@@ -12,14 +15,20 @@ export interface SandboxInput {
   readonly image: string
   /** Undefined with the host's network. */
   readonly ip: string | undefined
+  /** The sandbox's own program makes its network namespace, not the engine. */
+  readonly leavesNetwork?: boolean
 }
+
+/** The engine sets the kernel settings of a network namespace only where it made that. */
+export const needsEngineNetwork = (pod: Pod): boolean =>
+  pod.spec.hostNetwork === true || (pod.spec.securityContext?.sysctls ?? []).length > 0
 
 export function podUidOf(pod: Pod): string {
   return pod.metadata.uid ?? ''
 }
 
 /** The container that owns a pod's namespaces. */
-export function sandboxSpec({ pod, attempt, image, ip }: SandboxInput): ContainerSpec {
+export function sandboxSpec({ pod, attempt, image, ip, leavesNetwork = false }: SandboxInput): ContainerSpec {
   const hostNetwork = pod.spec.hostNetwork === true
   const ports = hostPortsOf(pod)
   return {
@@ -34,13 +43,14 @@ export function sandboxSpec({ pod, attempt, image, ip }: SandboxInput): Containe
     },
     image,
     command: undefined,
-    args: undefined,
+    args: leavesNetwork ? [ownNetwork] : undefined,
     env: [],
     workingDir: undefined,
     mounts: [],
     sandboxId: undefined,
     processesOf: undefined,
-    hostNetwork,
+    hostNetwork: hostNetwork || leavesNetwork,
+    leavesNetwork,
     hostname: hostNetwork ? undefined : hostnameOf(pod),
     // The least there is: it only waits.
     cpuShares: 2,
@@ -59,6 +69,7 @@ export function sandboxSpec({ pod, attempt, image, ip }: SandboxInput): Containe
     sysctls: Object.fromEntries((pod.spec.securityContext?.sysctls ?? []).map(({ name, value }) => [name, value])),
     annotations: {
       ...(ip !== undefined && { [annotationKeys.ip]: ip }),
+      ...(leavesNetwork && { [annotationKeys.network]: ownNetwork }),
       ...(ports.length > 0 && { [annotationKeys.hostPorts]: encodePorts(ports) }),
     },
   }

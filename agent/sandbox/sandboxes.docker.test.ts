@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { Pod } from '../../api/kinds/pod.ts'
@@ -38,9 +39,9 @@ beforeEach(() => {
 })
 
 /** As after a restart of the agent: nothing is remembered. */
-function newSandboxes(): Sandboxes {
+function newSandboxes(by = runtime): Sandboxes {
   return createSandboxes({
-    runtime,
+    runtime: by,
     network,
     hostPorts,
     nodeIp: '192.0.2.7',
@@ -163,6 +164,31 @@ test('a sandbox that was created but not started is used', async () => {
   sandboxes = newSandboxes()
   const asCreated = { ...state, status: 'created' as const, exitCode: undefined }
   expect(await sandboxes.ensure(it, [asCreated], opts)).toEqual({ containerId, ip })
+  await remove(it)
+})
+
+test('a sandbox makes its network itself, keeps no right, and lets anybody listen on port 80', async () => {
+  const it = pod()
+  const { containerId } = await ensure(it)
+  expect(await engine.docker('inspect', '-f', '{{.HostConfig.NetworkMode}}', containerId)).toBe('host\n')
+  const pid = (await seenOf(it))[0]?.pid ?? 0
+  expect(await readFile(`/proc/${pid}/status`, 'utf8')).toMatch(/CapEff:\t0{16}\n/)
+  const id = await app(it, containerId, ['sleep', '600'])
+  const read = ['cat', '/proc/sys/net/ipv4/ip_unprivileged_port_start', '/proc/sys/net/ipv4/ping_group_range']
+  expect((await runExec(runtime, id, read)).stdout).toBe('0\n0\t2147483647\n')
+  expect((await runExec(runtime, id, ['ip', '-o', 'link', 'show'])).stdout.trim().split('\n')).toHaveLength(2)
+  await removeAll(it)
+})
+
+test('where sandboxes may not make a network, the engine does', async () => {
+  const rights = { missingCapabilities: ['SYS_ADMIN'] }
+  const poor = createDockerRuntime({ socketPath: engine.socketPath, owner: 'test', clock: systemClock, log: silentLog, rights })
+  sandboxes = newSandboxes(poor)
+  const it = pod()
+  await expect(ensure(it)).rejects.toMatchObject({ code: 'NotFound' })
+  const { containerId, ip } = await ensure(it)
+  expect(await engine.docker('inspect', '-f', '{{.HostConfig.NetworkMode}}', containerId)).toBe('none\n')
+  expect(await engine.exec('ip', 'route', 'get', ip)).toContain('dev skiff0')
   await remove(it)
 })
 

@@ -10,7 +10,7 @@ import { assertPortsFree, decodePorts, type HostPorts } from '../network/host-po
 import type { NodeNetwork, ReadyNetwork } from '../network/node-network.ts'
 import { type ContainerState, type Runtime, RuntimeError } from '../runtime/runtime.ts'
 import { ensurePauseImage } from './pause-image.ts'
-import { annotationKeys, hostPortsOf, podUidOf, sandboxSpec } from './sandbox-spec.ts'
+import { annotationKeys, hostPortsOf, needsEngineNetwork, ownNetwork, podUidOf, sandboxSpec } from './sandbox-spec.ts'
 import { Wiring } from './wiring.ts'
 
 export interface SandboxesOptions {
@@ -36,10 +36,12 @@ class DockerSandboxes implements Sandboxes {
   #adoption: { readonly range: string; readonly pool: Promise<AddressPool> } | undefined
   #pool: AddressPool | undefined
   #image: string | undefined
+  /** This engine's containers may not leave the host's network: a namespace of their own is refused, or not theirs to make. */
+  #leavingFails = false
 
   constructor(options: SandboxesOptions) {
     this.#options = options
-    this.#wiring = options.wiring ?? new Wiring(options.run)
+    this.#wiring = options.wiring ?? new Wiring(options.run, options.clock)
   }
 
   async ensure(pod: Pod, seen: readonly ContainerState[], opts: AbortOptions): Promise<Sandbox> {
@@ -116,6 +118,7 @@ class DockerSandboxes implements Sandboxes {
   ): Promise<ContainerState> {
     const { runtime } = this.#options
     const ownPorts = hostPortsOf(pod)
+    const leavesNetwork = !this.#leavingFails && !needsEngineNetwork(pod)
     const owner = `${podUidOf(pod)}/${attempt}`
     const pool = network === undefined ? undefined : await this.#adoptFor(network)
     if (ownPorts.length > 0) await assertPortsFree(ownPorts)
@@ -123,12 +126,12 @@ class DockerSandboxes implements Sandboxes {
     let id: string | undefined
     try {
       if (ip !== undefined) this.#options.hostPorts.reserve(owner, { ip, ports: ownPorts })
-      id = await this.#create(pod, attempt, ip, opts)
-      await runtime.start(id, opts)
+      id = await this.#create(pod, attempt, { ip, leavesNetwork }, opts)
+      await this.#start(id, leavesNetwork, opts)
       const state = (await runtime.listPod(podUidOf(pod), opts)).find((container) => container.id === id)
-      if (state?.status !== 'running')
-        throw new RuntimeError('NotFound', `the sandbox of the pod ended at once: ${state?.error ?? 'no reason given'}`)
-      return state
+      if (state?.status === 'running') return state
+      if (leavesNetwork && state?.exitCode === 1) this.#stopLeaving('its program may not make a network')
+      throw new RuntimeError('NotFound', `the sandbox of the pod ended at once: ${state?.error ?? 'no reason given'}`)
     } catch (err) {
       // Without a container the address is nobody's. With one its label keeps it, and the next look finds it.
       if (id === undefined && err instanceof RuntimeError && isFinal(err)) this.#release(owner)
@@ -136,13 +139,35 @@ class DockerSandboxes implements Sandboxes {
     }
   }
 
-  async #create(pod: Pod, attempt: number, ip: string | undefined, opts: AbortOptions): Promise<string> {
+  /** What goes wrong here for want of a right goes right at the next attempt, which lets the engine make the network. */
+  async #start(id: string, leavesNetwork: boolean, opts: AbortOptions): Promise<void> {
+    try {
+      await this.#options.runtime.start(id, opts)
+    } catch (err) {
+      if (leavesNetwork && err instanceof RuntimeError && err.code === 'CannotRun') this.#stopLeaving(err.message)
+      throw err
+    }
+  }
+
+  #stopLeaving(reason: string): void {
+    if (this.#leavingFails) return
+    this.#leavingFails = true
+    this.#options.log.warn('the engine makes the network of sandboxes from now on, which takes longer', { reason })
+  }
+
+  async #create(
+    pod: Pod,
+    attempt: number,
+    { ip, leavesNetwork }: { readonly ip: string | undefined; readonly leavesNetwork: boolean },
+    opts: AbortOptions,
+  ): Promise<string> {
     const { runtime } = this.#options
     for (const isLast of [false, true]) {
       this.#image ??= await ensurePauseImage(runtime, opts)
       try {
-        return await runtime.create(sandboxSpec({ pod, attempt, image: this.#image, ip }), opts)
+        return await runtime.create(sandboxSpec({ pod, attempt, image: this.#image, ip, leavesNetwork }), opts)
       } catch (err) {
+        if (leavesNetwork && err instanceof RuntimeError && err.code === 'InvalidSpec') this.#stopLeaving(err.message)
         // Somebody pruned the node's images.
         if (isLast || !(err instanceof RuntimeError) || err.code !== 'ImageNotFound') throw err
         this.#image = undefined
@@ -156,7 +181,7 @@ class DockerSandboxes implements Sandboxes {
     const ip = state.annotations[annotationKeys.ip]
     if (ip === undefined || state.pid === undefined) return
     try {
-      await this.#wiring.make({ containerId: state.id, pid: state.pid, ip }, network, opts)
+      await this.#wiring.make({ containerId: state.id, pid: state.pid, ip, isBare: isBare(state) }, network, opts)
     } catch (err) {
       opts.signal.throwIfAborted()
       this.#options.log.warn('a new sandbox was not connected at once', { err, container: state.id })
@@ -175,7 +200,7 @@ class DockerSandboxes implements Sandboxes {
       throw new RuntimeError('Conflict', `address ${ip} of the sandbox belongs to another pod; making a new one`)
     }
     this.#options.hostPorts.reserve(ownerOf(state), { ip, ports: hostPortsOf(pod) })
-    await this.#wiring.ensure({ containerId: state.id, pid: state.pid, ip }, network, opts)
+    await this.#wiring.ensure({ containerId: state.id, pid: state.pid, ip, isBare: isBare(state) }, network, opts)
     return { containerId: state.id, ip }
   }
 
@@ -196,6 +221,8 @@ function newestFirst(seen: readonly ContainerState[], podUid: string): readonly 
     .filter(({ identity }) => identity.role === 'sandbox' && identity.podUid === podUid)
     .sort((a, b) => b.identity.attempt - a.identity.attempt)
 }
+
+const isBare = ({ annotations }: ContainerState): boolean => annotations[annotationKeys.network] === ownNetwork
 
 /** Addresses and ports belong to one sandbox, not to its pod: a new sandbox has others while the old one goes. */
 const ownerOf = ({ identity }: ContainerState): string => `${identity.podUid}/${identity.attempt}`

@@ -1,14 +1,21 @@
-import { readFile } from 'node:fs/promises'
-import type { AbortOptions } from '../../lib/async.ts'
+import { readFile, readlink } from 'node:fs/promises'
+import { type AbortOptions, sleep } from '../../lib/async.ts'
+import type { Clock } from '../../lib/clock.ts'
 import { type Command, mustRun, type RunCommand } from '../host/command.ts'
 import { parseIp } from '../network/cidr.ts'
 import { linkPrefix, macOf, type ReadyNetwork } from '../network/node-network.ts'
 import { RuntimeError } from '../runtime/runtime.ts'
 
+/** For the sandbox's program to make its network: less than a millisecond, when there is a core for it. */
+const leaveMs = 5_000
+const lookMs = 2
+
 export interface WireTarget {
   readonly containerId: string
   readonly pid: number
   readonly ip: string
+  /** The engine did not make the network, so its usual settings are ours to make. */
+  readonly isBare: boolean
 }
 
 /** Name of the host's end of a sandbox's link; the kernel allows 15 characters. */
@@ -19,16 +26,18 @@ export function linkName(containerId: string): string {
 /** Connects sandboxes' network namespaces to the node's bridge. */
 export class Wiring {
   readonly #run: RunCommand
+  readonly #clock: Clock
   /** Container id → process id for which the wiring was found or made. */
   readonly #wired = new Map<string, number>()
 
-  constructor(run: RunCommand) {
+  constructor(run: RunCommand, clock: Clock) {
     this.#run = run
+    this.#clock = clock
   }
 
   /** Makes the link of a sandbox that was started just now, so that nothing needs to be looked for. */
   async make(target: WireTarget, network: ReadyNetwork, opts: AbortOptions): Promise<void> {
-    await assertIsInside(target)
+    await this.#untilInside(target, opts)
     try {
       await this.#wire(target, network, opts)
     } catch (err) {
@@ -56,16 +65,27 @@ export class Wiring {
     await this.#run({ program: 'ip', args: ['link', 'del', linkName(containerId)] }, opts)
   }
 
+  /** Waits until the sandbox has a network of its own: what is set up before that would be set up on the host. */
+  async #untilInside(target: WireTarget, opts: AbortOptions): Promise<void> {
+    const untilMs = this.#clock.monotonicMs() + leaveMs
+    for (;;) {
+      await assertIsSandbox(target)
+      if (await hasOwnNetwork(target.pid).catch(() => false)) return
+      if (this.#clock.monotonicMs() >= untilMs) throw new RuntimeError('Timeout', 'the sandbox did not leave the host’s network')
+      await sleep(this.#clock, lookMs, opts.signal)
+    }
+  }
+
   async #isWired(target: WireTarget, opts: AbortOptions): Promise<boolean> {
     const { containerId, pid, ip } = target
-    await assertIsInside(target)
+    await this.#untilInside(target, opts)
     const outer = await this.#run({ program: 'ip', args: ['link', 'show', 'dev', linkName(containerId)] }, opts)
     if (outer.code !== 0 || !outer.stdout.includes(' master ')) return false
     const inner = await this.#run(inside(pid, 'ip -o -4 addr show dev eth0 up && ip -4 route show default'), opts)
     return inner.code === 0 && inner.stdout.includes(` inet ${ip}/32 `) && inner.stdout.includes('default via ')
   }
 
-  async #wire({ containerId, pid, ip }: WireTarget, network: ReadyNetwork, opts: AbortOptions): Promise<void> {
+  async #wire({ containerId, pid, ip, isBare }: WireTarget, network: ReadyNetwork, opts: AbortOptions): Promise<void> {
     const link = linkName(containerId)
     const mac = macOf(parseIp(ip) ?? 0)
     const { bridge, mtu, gateway } = network
@@ -84,8 +104,9 @@ export class Wiring {
       `route add default via ${gateway} dev eth0 src ${ip}`,
     ]
     // The gateway sends packets back out where they came in, and tells senders of the shorter way; there is none.
-    const settings = ['all', 'eth0'].map((name) => `echo 0 2>/dev/null >/proc/sys/net/ipv4/conf/${name}/accept_redirects`)
-    const script = `${settings.join('; ')}; exec ip -batch -`
+    const settings = [...['all', 'eth0'].map((name) => ['0', `conf/${name}/accept_redirects`]), ...(isBare ? engineSettings : [])]
+    const lines = settings.map(([value, name]) => `echo ${value} 2>/dev/null >/proc/sys/net/ipv4/${name}`)
+    const script = `${lines.join('; ')}; exec ip -batch -`
     await mustRun(
       this.#run,
       'set up the network of the sandbox',
@@ -95,12 +116,27 @@ export class Wiring {
   }
 }
 
+/** As in the networks that the engine makes: who is not root may listen on port 80, and ping. */
+const engineSettings = [
+  ['0', 'ip_unprivileged_port_start'],
+  ['0 2147483647', 'ping_group_range'],
+] as const
+
 function inside(pid: number, script: string): Command {
   return { program: 'nsenter', args: [`--net=/proc/${pid}/ns/net`, 'sh', '-c', script] }
 }
 
 /** The sandbox may have ended, and its process id belong to anybody by now. */
-async function assertIsInside({ pid, containerId }: WireTarget): Promise<void> {
+async function assertIsSandbox({ pid, containerId }: WireTarget): Promise<void> {
   const cgroup = await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => '')
   if (!cgroup.includes(containerId)) throw new RuntimeError('NotFound', 'the sandbox ended before it was connected')
+}
+
+/** Whether a container's first process has another network than the one that started it, which is the engine's part. */
+async function hasOwnNetwork(pid: number): Promise<boolean> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
+  // The name in brackets may hold anything; state and parent follow it.
+  const parent = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1] ?? ''
+  const networks = await Promise.all([String(pid), parent].map((id) => readlink(`/proc/${id}/ns/net`)))
+  return networks[0] !== networks[1]
 }

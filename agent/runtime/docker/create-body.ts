@@ -100,7 +100,10 @@ function rights(spec: ContainerSpec, { missingCapabilities }: HostRights): HostC
     return loweredPrivileges(missingCapabilities, security)
   }
   return {
-    CapAdd: withoutMissing(spec.capabilitiesAdd, missingCapabilities),
+    CapAdd: withoutMissing(
+      spec.leavesNetwork === true ? [...spec.capabilitiesAdd, 'SYS_ADMIN'] : spec.capabilitiesAdd,
+      missingCapabilities,
+    ),
     CapDrop: spec.capabilitiesDrop.map(bare),
     SecurityOpt: security,
   }
