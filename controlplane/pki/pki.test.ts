@@ -1,5 +1,5 @@
 import 'reflect-metadata' // @peculiar/x509 needs it first.
-import { X509Certificate } from 'node:crypto'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -155,6 +155,17 @@ test('a key that others could read is made private again', async () => {
   await chmod(admin.keyFile, 0o644)
   await load()
   expect((await stat(admin.keyFile)).mode & 0o777).toBe(0o600)
+})
+
+test('several control planes on the same files that renew at once leave pairs that belong together', async () => {
+  await load()
+  const clock = new FakeClock(systemClock.now() + 300 * dayMs)
+  for (const pki of await Promise.all([1, 2, 3, 4].map(() => load(['10.1.2.3'], clock)))) {
+    for (const { certFile, keyFile } of [pki.apiserver, pki.gateway, pki.etcdServer, pki.etcdClient, pki.admin]) {
+      const cert = new X509Certificate(await readFile(certFile, 'utf8'))
+      expect([certFile, cert.checkPrivateKey(createPrivateKey(await readFile(keyFile, 'utf8')))]).toEqual([certFile, true])
+    }
+  }
 })
 
 test('two starts at once agree on one authority', async () => {

@@ -58,6 +58,7 @@ export interface Pki {
   signNodeRequest(name: string, csrPem: string): Promise<string>
 }
 
+const maxAttempts = 5
 /** The gateway's certificate names it, so that agents know it by whatever address they dial. */
 const gatewayName = 'skiff-gateway'
 
@@ -158,11 +159,30 @@ async function loadOrIssue(
     await keepPrivate(keyFile, log)
     return { cert, key, certFile, keyFile }
   }
-  const fresh = await authority.issue(request)
-  await writeWhole(keyFile, fresh.key, 0o600)
-  await writeWhole(certFile, fresh.cert, 0o644)
+  const fresh = await issueInto({ certFile, keyFile }, authority, request)
   log.info('certificate issued', { file: certFile })
-  return { ...fresh, certFile, keyFile }
+  return fresh
+}
+
+/** Another control plane on the same files may write at the same time: whoever is last sees to it that they belong together. */
+async function issueInto(
+  { certFile, keyFile }: { readonly certFile: string; readonly keyFile: string },
+  authority: Authority,
+  request: CertificateRequest,
+): Promise<StoredPair> {
+  for (let attempt = 1; ; attempt++) {
+    const fresh = await authority.issue(request)
+    await writeWhole(keyFile, fresh.key, 0o600)
+    await writeWhole(certFile, fresh.cert, 0o644)
+    const cert = await readIfThere(certFile)
+    const key = await readIfThere(keyFile)
+    const isWhole = cert !== undefined && key !== undefined && belongTogether({ cert, key })
+    if (isWhole || attempt === maxAttempts) return { ...fresh, certFile, keyFile }
+  }
+}
+
+function belongTogether({ cert, key }: KeyPair): boolean {
+  return new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))
 }
 
 function isUsable(
@@ -171,7 +191,7 @@ function isUsable(
 ): boolean {
   try {
     const parsed = new X509Certificate(cert)
-    const isOurs = authority.hasIssued(parsed) && parsed.checkPrivateKey(createPrivateKey(key))
+    const isOurs = authority.hasIssued(parsed) && belongTogether({ cert, key })
     return isOurs && nowMs < readCertificate(cert).renewMs && namesOf(parsed) === wantedNames(request)
   } catch {
     return false // Damaged: it is issued again.

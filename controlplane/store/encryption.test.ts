@@ -8,7 +8,7 @@ import { systemRandom } from '../../lib/random.ts'
 import { decodeObject } from './codec.ts'
 import { storeConformance } from './conformance.ts'
 import { decrypt, encrypt, encrypted, keyIdOf } from './encryption.ts'
-import { loadOrCreateKeyring, newKeyring, saveKeyring } from './keyring.ts'
+import { KeyringFile, loadOrCreateKeyring, newKeyring, saveKeyring } from './keyring.ts'
 import { objectKey } from './keys.ts'
 import { MemoryStore } from './memory.ts'
 import { reencryptSecrets } from './reencrypt.ts'
@@ -111,6 +111,28 @@ test('after a rotation every secret can be written anew, and what cannot be read
   expect(textOf((await newStore.get(key, { signal })).item?.value)).toBe('{"a":1}')
   expect((await reencryptSecrets(options)).rewritten).toBe(0)
   expect(textOf((await store.get(key, { signal })).item?.value)).toMatch(/^skiff:enc:/)
+})
+
+test('a key that another process on the same file has made is found when it is needed', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'skiff-keyring-'))
+  const file = join(folder, 'keyring.json')
+  try {
+    const [one, two] = [
+      await KeyringFile.open(file, { random, log: silentLog }),
+      await KeyringFile.open(file, { random, log: silentLog }),
+    ]
+    await one.rotate()
+    expect(textOf(decrypt(encrypt(bytes('x'), { key, keyring: one, random }), { key, keyring: two }))).toBe('x')
+    expect(two.newest.id).toBe(one.newest.id)
+    await one.forgetOld()
+    await two.reload()
+    expect(two.size).toBe(1)
+    await rm(file)
+    expect(two.find('kother')).toBeUndefined()
+    expect(two.find(one.newest.id)).toBeDefined()
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
 })
 
 test('the keyring is private, lasts, and a damaged one is never replaced', async () => {

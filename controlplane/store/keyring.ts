@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Log } from '../../lib/log.ts'
 import { createWhole, keepPrivate, privateFolder, readIfThere, writeWhole } from '../../lib/private-files.ts'
@@ -75,7 +76,18 @@ export class KeyringFile implements Keys {
     return this.#current.size
   }
 
+  /** A key that we do not know may be one that another control plane on the same files has made meanwhile. */
   find(id: string): Uint8Array | undefined {
+    return this.#current.find(id) ?? this.#lookAgain(id)
+  }
+
+  #lookAgain(id: string): Uint8Array | undefined {
+    try {
+      const there = parseKeyring(this.#file, readFileSync(this.#file, 'utf8'))
+      if (there.find(id) !== undefined) this.#current = there
+    } catch (err) {
+      this.#options.log.error('the keyring cannot be read again', { err })
+    }
     return this.#current.find(id)
   }
 
