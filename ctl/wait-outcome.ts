@@ -21,6 +21,8 @@ export interface WaitOptions {
   readonly timeoutMs: number
   /** Only says how it is now; that is no failure. */
   readonly once?: boolean
+  /** Gives up when something has stood in the way for so long and nothing has changed; not at all when not given. */
+  readonly stallMs?: number
 }
 
 /**
@@ -34,16 +36,16 @@ export async function waitForOutcome(options: WaitOptions, context: Context): Pr
   context.signal.addEventListener('abort', stop, { once: true })
   const scene = new Scene(options, context.connect().client, own.signal)
   const saying = new Saying(context)
-  const deadline = context.clock.monotonicMs() + timeoutMs
+  const patience = new Patience(context.clock, timeoutMs, options.stallMs)
   try {
     for (;;) {
       const outcome = scene.outcome()
       const end = outcome === undefined ? undefined : saying.tell(outcome)
       if (end !== undefined) return end
       if (outcome !== undefined && options.once === true) return true
-      const leftMs = deadline - context.clock.monotonicMs()
-      if (leftMs <= 0) {
-        context.out.note(`error: timed out waiting for ${kind.singular} "${name}"`)
+      const { leftMs, over } = patience.look(outcome)
+      if (over !== undefined) {
+        context.out.note(`error: ${over} waiting for ${kind.singular} "${name}"`)
         for (const reason of outcome?.pending ?? []) context.out.note(`  ${reason}`)
         return false
       }
@@ -52,6 +54,38 @@ export async function waitForOutcome(options: WaitOptions, context: Context): Pr
   } finally {
     own.abort(new Error('done'))
     context.signal.removeEventListener('abort', stop)
+  }
+}
+
+/** How long is still waited: to the end of the time, or until nothing has changed for too long. */
+class Patience {
+  readonly #clock: Clock
+  readonly #untilMs: number
+  readonly #stallMs: number | undefined
+  #seen = ''
+  #sinceMs: number
+
+  constructor(clock: Clock, timeoutMs: number, stallMs: number | undefined) {
+    this.#clock = clock
+    this.#untilMs = clock.monotonicMs() + timeoutMs
+    this.#stallMs = stallMs
+    this.#sinceMs = clock.monotonicMs()
+  }
+
+  look(outcome: Outcome | undefined): { readonly leftMs: number; readonly over: string | undefined } {
+    const nowMs = this.#clock.monotonicMs()
+    const leftMs = this.#untilMs - nowMs
+    if (leftMs <= 0) return { leftMs: 0, over: 'timed out' }
+    const isStuck = outcome !== undefined && outcome.why.length > 0
+    const seen = isStuck ? JSON.stringify([outcome.line, outcome.why]) : ''
+    if (seen !== this.#seen || !isStuck) {
+      this.#seen = seen
+      this.#sinceMs = nowMs
+    }
+    if (this.#stallMs === undefined || !isStuck) return { leftMs, over: undefined }
+    const stallLeftMs = this.#sinceMs + this.#stallMs - nowMs
+    if (stallLeftMs <= 0) return { leftMs: 0, over: `no progress for ${Math.round(this.#stallMs / 1000)} s` }
+    return { leftMs: Math.min(leftMs, stallLeftMs), over: undefined }
   }
 }
 

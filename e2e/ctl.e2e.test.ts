@@ -334,3 +334,13 @@ test('a container that vanishes is replaced', async () => {
     return text.endsWith('true') && !text.includes(id) ? true : undefined
   })
 })
+
+test('apply gives up on a pod that stands still, and says why', async () => {
+  const pod =
+    'apiVersion: v1\nkind: Pod\nmetadata: {name: stuck}\nspec: {containers: [{name: c, image: "skiff/none:1", imagePullPolicy: Never}]}\n'
+  const result = await applyText(pod, '--stall-timeout=2s')
+  expect(result.code).toBe(1)
+  expect(result.stderr).toContain('ErrImageNeverPull')
+  expect(result.stderr).toContain('error: no progress for 2 s waiting for pod "stuck"')
+  await ctl('delete', 'pod', 'stuck')
+})

@@ -24,6 +24,7 @@ export const apply = defineCommand({
     recursive: toggle({ short: 'R', help: 'Folders with all below them' }),
     wait: off({ help: 'Leave as soon as everything is written' }),
     timeout: duration({ help: 'How long to wait for the outcome', default: 10 * 60_000 }),
+    stallTimeout: duration({ help: 'How long something may stand in the way with nothing changing', default: 60_000 }),
     dryRun: dryRunFlag('server'),
     output: text({ short: 'o', value: 'format', help: 'Print the objects: name, yaml, json …' }),
   },
@@ -49,7 +50,7 @@ export const apply = defineCommand({
       changed.push(manifest)
     }
     if (!flags.wait || dryRun.isOn) return 0
-    return await waitForAll(changed, flags.timeout, context)
+    return await waitForAll(changed, { timeoutMs: flags.timeout, stallMs: flags.stallTimeout }, context)
   },
 })
 
@@ -139,14 +140,18 @@ function readLastApplied({ metadata }: ApiObject): Readonly<Record<string, unkno
   }
 }
 
-async function waitForAll(manifests: readonly Manifest[], timeoutMs: number, context: Context): Promise<number> {
+async function waitForAll(
+  manifests: readonly Manifest[],
+  { timeoutMs, stallMs }: { readonly timeoutMs: number; readonly stallMs: number },
+  context: Context,
+): Promise<number> {
   let failed = 0
   const until = context.clock.monotonicMs() + timeoutMs
   for (const { kind, object } of manifests) {
     const { name, namespace = 'default' } = object.metadata
     if (name === undefined || !canWait(kind)) continue
     const leftMs = until - context.clock.monotonicMs()
-    if (!(await waitForOutcome({ kind, namespace, name, timeoutMs: Math.max(leftMs, 1) }, context))) failed += 1
+    if (!(await waitForOutcome({ kind, namespace, name, timeoutMs: Math.max(leftMs, 1), stallMs }, context))) failed += 1
   }
   return failed === 0 ? 0 : 1
 }

@@ -37,7 +37,7 @@ export const run = defineCommand({
     if (printer !== undefined) context.out.write(printer([{ kind: Pod, object: created }], false))
     else context.out.line(`pod/${name} created${dryRun.note}`)
     if (dryRun.isOn || !flags.wait) return 0
-    return (await waitForOutcome({ kind: Pod, namespace, name, timeoutMs: flags.timeout }, context)) ? 0 : 1
+    return (await waitForOutcome({ kind: Pod, namespace, name, timeoutMs: flags.timeout, stallMs: 60_000 }, context)) ? 0 : 1
   },
 })
 
