@@ -2,6 +2,7 @@ import type { ContainerState } from '../../agent/runtime/runtime.ts'
 import type { KindDef } from '../../api/kinds/define.ts'
 import { Deployment } from '../../api/kinds/deployment.ts'
 import { EndpointSlice } from '../../api/kinds/endpoint-slice.ts'
+import { Node } from '../../api/kinds/node.ts'
 import { Pod } from '../../api/kinds/pod.ts'
 import { ReplicaSet } from '../../api/kinds/replica-set.ts'
 import { type ApiObject, controllerOf } from '../../api/meta/object-meta.ts'
@@ -39,6 +40,7 @@ export function wishOf(steps: readonly Step[]): Wish {
 }
 
 interface Seen {
+  readonly nodes: readonly Node[]
   readonly deployments: readonly Deployment[]
   readonly sets: readonly ReplicaSet[]
   readonly pods: readonly Pod[]
@@ -55,6 +57,7 @@ export async function look(store: MemoryStore, nodes: readonly SimNode[]): Promi
     nodes.map(async ({ name, engine }) => (await engine.states()).map((state) => ({ ...state, node: name }))),
   )
   return {
+    nodes: await all(Node),
     deployments: await all(Deployment),
     sets: await all(ReplicaSet),
     pods: await all(Pod),
@@ -78,10 +81,17 @@ export function differences(seen: Seen, wish: Wish, allowed: Allowed): readonly 
     ...tooMany.map(({ metadata }) => `deployment ${metadata.name} was deleted`),
     ...[...wish.apps].flatMap(([name, app]) => appDifferences(seen, name, app)),
     ...podDifferences(seen, wish, allowed),
+    ...seen.nodes.flatMap(nodeDifferences),
     ...setDifferences(seen),
     ...containerDifferences(seen, allowed),
     ...endpointDifferences(seen),
   ]
+}
+
+function nodeDifferences({ metadata, spec, status }: Node): readonly string[] {
+  const isHere = status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') === true
+  const taints = spec?.taints ?? []
+  return isHere && taints.length === 0 ? [] : [`${metadata.name} is ${isHere ? '' : 'not '}ready, ${taints.length} taints`]
 }
 
 /** Pods that nobody makes anew. */

@@ -64,6 +64,11 @@ export class SimEngine {
     return await states
   }
 
+  /** The sandbox that a container was made for. */
+  sandboxOf(id: string): string | undefined {
+    return this.runtime.spec(id).sandboxId
+  }
+
   /** Somebody removes a container behind everybody's back. */
   async vanish(id: string): Promise<void> {
     const { options } = this.runtime

@@ -114,12 +114,13 @@ export class Monitor implements EngineWatcher {
   }
 
   async #checkEnd(node: string, container: ContainerState, pod: Pod): Promise<void> {
-    const states = (await this.#engines.find(({ name }) => name === node)?.engine.states()) ?? []
+    const engine = this.#engines.find(({ name }) => name === node)?.engine
+    const states = (await engine?.states()) ?? []
     const own = states.filter(({ identity }) => identity.podUid === container.identity.podUid)
     const apps = own.filter(({ identity }) => identity.role !== 'sandbox')
-    const hasSandbox = own.some(({ identity, status }) => identity.role === 'sandbox' && status === 'running')
+    const home = container.identity.role === 'sandbox' ? container.id : engine?.sandboxOf(container.id)
     // A container lives in its sandbox's namespaces: when that is gone it has to be made anew.
-    if (!hasSandbox) return
+    if (!own.some(({ id, status }) => id === home && status === 'running')) return
     // A sandbox that nothing runs in costs nobody anything.
     if (container.identity.role === 'sandbox' && !apps.some(({ status }) => status === 'running')) return
     const isOver = apps.length > 0 && apps.every(({ status }) => status === 'exited') && pod.spec.restartPolicy !== 'Always'

@@ -31,6 +31,8 @@ const startMs = 8_000
 const spanMs = 120_000
 /** Back-offs reach five minutes. */
 const settleMs = 900_000
+/** What faults have begun goes on for so long: restarts, silence, evictions. */
+const healMs = 75_000
 const lookEveryMs = 5_000
 const staysMs = 30_000
 const actDeadlineMs = 30_000
@@ -109,6 +111,7 @@ async function settle(world: SimWorld, { workload, faults, isDone }: Plan): Prom
   const allowed = { hasEvicted: mayEvict(faults), forgetful: forgetfulNodes(faults) }
   const wrong = async (): Promise<readonly string[]> =>
     isDone() ? differences(await look(world.store, world.nodes), wish, allowed) : ['the user is not done']
+  await world.pass(healMs)
   let now = await wrong()
   for (let passedMs = 0; now.length > 0 && passedMs < settleMs; passedMs += lookEveryMs) {
     await world.pass(lookEveryMs)

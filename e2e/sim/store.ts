@@ -118,8 +118,9 @@ export class ProcessStore implements Store {
       lost: lost.signal,
       resign: async () => {
         lost.abort(new Error('resigned'))
-        this.#leads = undefined
+        // Whoever dies before this has got through still holds the lease.
         await this.#process.call(new AbortController().signal, () => this.#drop(key, createRevision))
+        if (this.#leads?.createRevision === createRevision) this.#leads = undefined
       },
     }
   }
