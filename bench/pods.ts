@@ -1,12 +1,12 @@
 // How fast a pod is, against the engine without Skiff and against Docker Swarm, on the same engine in the same run:
-//   npm run bench -- pods [--runs 15] [--many 30,100] [--no-swarm]
+//   sh deploy/with-node.sh node bench/pods.ts [--runs 15] [--many 30,100] [--no-swarm]
 import process from 'node:process'
 import { parseArgs } from 'node:util'
 import { prepareImage } from '../e2e/example-image.ts'
 import { createMachine, type Machine, ok } from '../e2e/machine.ts'
-import { bareDocker } from './lib/bare-docker.ts'
+import { type BareDocker, bareDocker, manyName, removeName, runName } from './lib/bare-docker.ts'
 import { type Row, table } from './lib/figures.ts'
-import { SkiffPods, say } from './lib/skiff-pods.ts'
+import { SkiffPods } from './lib/skiff-pods.ts'
 import { swarm } from './lib/swarm.ts'
 
 interface Sizes {
@@ -40,16 +40,11 @@ else await outside()
 async function outside(): Promise<void> {
   await using machine = await createMachine('bench', { liveRestore: false })
   await prepareImage(machine)
-  const socketPath = machine.engine.host.slice('unix://'.length)
-  const docker = bareDocker(socketPath)
-  await docker.single(2) // Warm up.
-  const rows: Row[] = [...(await docker.single(sizes.runs))]
-  for (const { count, runs } of sizes.counts) rows.push(await docker.many(count, runs))
   const counts = [{ count: 1, runs: Math.min(sizes.runs, 5) }, ...sizes.counts]
-  if (sizes.withSwarm) rows.push(...(await swarm(machine, counts)))
+  const swarmRows = sizes.withSwarm ? await swarm(machine, counts) : []
   ok(await machine.ctl('up'))
-  rows.push(...(await skiffRows(machine, socketPath)))
-  process.stdout.write(`${table(rows)}\n`)
+  const socketPath = machine.engine.host.slice('unix://'.length)
+  process.stdout.write(`${table([...(await skiffRows(machine, socketPath)), ...swarmRows])}\n`)
 }
 
 async function skiffRows(machine: Machine, socketPath: string): Promise<readonly Row[]> {
@@ -57,10 +52,45 @@ async function skiffRows(machine: Machine, socketPath: string): Promise<readonly
   return JSON.parse(ok(await machine.run(process.execPath, [import.meta.filename, ...args])))
 }
 
+/** The engine alone and Skiff take turns, so that whatever else the machine does slows both. */
 async function inside(kubeconfig: string, socketPath: string): Promise<void> {
   await using pods = new SkiffPods(kubeconfig, socketPath)
-  await pods.single(2) // Warm up.
-  const rows: Row[] = [...(await pods.single(sizes.runs))]
-  for (const { count, runs } of sizes.counts) rows.push(await pods.many(count, runs))
-  say(rows)
+  const docker = bareDocker(socketPath)
+  await single(2, docker, pods) // Warm up.
+  const rows: Row[] = [...(await single(sizes.runs, docker, pods))]
+  for (const { count, runs } of sizes.counts) {
+    const [bare, ours]: [number[], number[]] = [[], []]
+    for (let run = 0; run < runs; run++) {
+      bare.push(await docker.many(count))
+      ours.push(await pods.many(count))
+    }
+    rows.push(
+      { name: manyName(count), ms: bare },
+      { name: `deployment, 0 to ${count} ready`, ms: ours, against: manyName(count) },
+    )
+  }
+  process.stdout.write(`${JSON.stringify(rows)}\n`)
+}
+
+async function single(runs: number, docker: BareDocker, pods: SkiffPods): Promise<readonly Row[]> {
+  const ms = { start: [], ready: [], remove: [], container: [], object: [] } as Record<string, number[]>
+  const note = (name: string, value: number): void => void ms[name]?.push(value)
+  for (let run = 0; run < runs; run++) {
+    note('start', await docker.start())
+    note('ready', await pods.create(`one-${run}`))
+  }
+  for (let run = 0; run < runs; run++) {
+    note('remove', await docker.remove())
+    const { containerMs, objectMs } = await pods.delete(`one-${run}`)
+    note('container', containerMs)
+    note('object', objectMs)
+  }
+  const row = (name: string, key: string, against?: string): Row => ({ name, ms: ms[key] ?? [], ...(against && { against }) })
+  return [
+    row(runName, 'start'),
+    row('pod, apply to Ready', 'ready', runName),
+    row(removeName, 'remove'),
+    row('pod, delete to container gone', 'container', removeName),
+    row('pod, delete to object gone', 'object', removeName),
+  ]
 }

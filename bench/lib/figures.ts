@@ -36,10 +36,3 @@ export async function timed(work: () => Promise<unknown>): Promise<number> {
   await work()
   return performance.now() - startedMs
 }
-
-/** Runs `work` that many times, one after the other, and gives the durations that it tells. */
-export async function repeat(times: number, work: (index: number) => Promise<number>): Promise<readonly number[]> {
-  const ms: number[] = []
-  for (let index = 0; index < times; index++) ms.push(await work(index))
-  return ms
-}

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs'
-import process from 'node:process'
 import Docker from 'dockerode'
 import { Deployment } from '../../api/kinds/deployment.ts'
 import { Pod } from '../../api/kinds/pod.ts'
@@ -8,8 +7,7 @@ import { httpsTransport } from '../../client/https-transport.ts'
 import { parseKubeconfig } from '../../client/kubeconfig.ts'
 import { createClient } from '../../client/typed-client.ts'
 import { systemClock } from '../../lib/clock.ts'
-import { manyName } from './bare-docker.ts'
-import { type Row, repeat, timed } from './figures.ts'
+import { timed } from './figures.ts'
 import { image, script } from './workload.ts'
 
 const namespace = 'default'
@@ -30,67 +28,20 @@ export class SkiffPods implements AsyncDisposable {
     this.#docker = new Docker({ socketPath })
   }
 
-  /** Pods one after the other: until ready; and deleting them, until the containers and until the objects are gone. */
-  async single(runs: number): Promise<readonly Row[]> {
-    const ready = await repeat(runs, (index) => this.#createPod(`one-${index}`))
-    const containers: number[] = []
-    const objects: number[] = []
-    for (let index = 0; index < runs; index++) {
-      const { containerMs, objectMs } = await this.#deletePod(`one-${index}`)
-      containers.push(containerMs)
-      objects.push(objectMs)
-    }
-    return [
-      { name: 'pod, apply to Ready', ms: ready, against: 'docker run -d' },
-      { name: 'pod, delete to container gone', ms: containers, against: 'docker rm -f' },
-      { name: 'pod, delete to object gone', ms: objects, against: 'docker rm -f' },
-    ]
-  }
-
-  /** A deployment scaled from none until all replicas are ready. */
-  async many(count: number, runs: number): Promise<Row> {
-    const name = `many-${count}`
+  /** From the request until the watch says that it is ready. */
+  async create(name: string): Promise<number> {
     const { signal } = this.#end
-    const labels = { app: name }
-    const template = { metadata: { labels }, spec: { containers: [container] } }
-    const spec = { replicas: 0, selector: { matchLabels: labels }, template }
-    const made = { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name, namespace }, spec } as unknown as Deployment
-    await this.#client.create(Deployment, made, { signal })
-    const ms = await repeat(runs, async () => {
-      const took = await timed(() => this.#scale(name, count))
-      await this.#scale(name, 0)
-      await this.#untilNoPods()
-      return took
-    })
-    await this.#client.delete(Deployment, { namespace, name }, { signal })
-    return { name: `deployment, 0 to ${count} ready`, ms, against: manyName(count) }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#end.abort(new Error('done'))
-    await this.#close()
-  }
-
-  async #createPod(name: string): Promise<number> {
-    const { signal } = this.#end
-    const pod = {
-      apiVersion: 'v1',
-      kind: 'Pod',
-      metadata: { name, namespace },
-      spec: { containers: [container] },
-    } as unknown as Pod
-    const isReady = (object: Pod): boolean =>
-      object.metadata.name === name &&
-      object.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') === true
-    const watching = this.#watchPods(isReady)
+    const object = { apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace }, spec: { containers: [container] } }
+    const watching = this.#watchPods((pod) => pod.metadata.name === name && isReady(pod))
     await watching.started
     return await timed(async () => {
-      await this.#client.create(Pod, pod, { signal })
+      await this.#client.create(Pod, object as unknown as Pod, { signal })
       await watching.seen
     })
   }
 
-  async #deletePod(name: string): Promise<{ readonly containerMs: number; readonly objectMs: number }> {
+  /** From the request until the engine has removed the container, and until the object is gone from the API. */
+  async delete(name: string): Promise<{ readonly containerMs: number; readonly objectMs: number }> {
     const { signal } = this.#end
     const { metadata, status } = await this.#client.get(Pod, { namespace, name }, { signal })
     const id = status?.containerStatuses?.[0]?.containerID?.replace('docker://', '') ?? ''
@@ -105,6 +56,26 @@ export class SkiffPods implements AsyncDisposable {
       this.#client.delete(Pod, { namespace, name }, { signal }),
     ])
     return { containerMs, objectMs }
+  }
+
+  /** A deployment scaled from none until all replicas are ready. It is removed again, which does not count. */
+  async many(count: number): Promise<number> {
+    const name = `many-${count}`
+    const { signal } = this.#end
+    const labels = { app: name }
+    const template = { metadata: { labels }, spec: { containers: [container] } }
+    const spec = { replicas: 0, selector: { matchLabels: labels }, template }
+    const made = { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name, namespace }, spec }
+    await this.#client.create(Deployment, made as unknown as Deployment, { signal })
+    const took = await timed(() => this.#scale(name, count))
+    await this.#client.delete(Deployment, { namespace, name }, { signal, propagationPolicy: 'Foreground' })
+    await this.#untilNoPods()
+    return took
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#end.abort(new Error('done'))
+    await this.#close()
   }
 
   /** Listens before it resolves; what it gives resolves when the engine says that the container is removed. */
@@ -153,5 +124,5 @@ export class SkiffPods implements AsyncDisposable {
   }
 }
 
-/** Sends rows to the process that started this one. */
-export const say = (rows: readonly Row[]): void => void process.stdout.write(`${JSON.stringify(rows)}\n`)
+const isReady = ({ status }: Pod): boolean =>
+  status?.conditions?.some((condition) => condition.type === 'Ready' && condition.status === 'True') === true

@@ -1,6 +1,6 @@
 import { type Machine, ok } from '../../e2e/machine.ts'
-import { manyName } from './bare-docker.ts'
-import { type Row, repeat, timed } from './figures.ts'
+import { manyName, runName } from './bare-docker.ts'
+import { type Row, timed } from './figures.ts'
 import { image, script } from './workload.ts'
 
 /** Docker Swarm on the same engine: a service with one and with many replicas until its tasks run. */
@@ -11,7 +11,8 @@ export async function swarm(
   ok(await machine.docker('swarm', 'init', '--advertise-addr', '192.0.2.10'))
   const rows: Row[] = []
   for (const { count, runs } of counts) {
-    const ms = await repeat(runs, async (index) => {
+    const ms: number[] = []
+    for (let index = 0; index < runs; index++) {
       const name = `bench-${count}-${index}`
       const took = await timed(async () => {
         const args = ['--detach', '--no-resolve-image', '--name', name, '--replicas', String(count)]
@@ -20,9 +21,9 @@ export async function swarm(
       })
       ok(await machine.docker('service', 'rm', name))
       await untilGone(machine, name)
-      return took
-    })
-    rows.push({ name: `swarm service, ${count}`, ms, against: count === 1 ? 'docker run -d' : manyName(count) })
+      ms.push(took)
+    }
+    rows.push({ name: `swarm service, ${count}`, ms, against: count === 1 ? runName : manyName(count) })
   }
   ok(await machine.docker('swarm', 'leave', '--force'))
   return rows
