@@ -5,7 +5,14 @@ const folders = '{lib,api,client,controlplane,agent,ctl,tools,deploy,e2e}'
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: [`${folders}/**/*.test.ts`], exclude: ['**/*.{etcd,docker,e2e}.test.ts'] } },
+      {
+        test: {
+          name: 'unit',
+          include: [`${folders}/**/*.test.ts`],
+          exclude: ['**/*.{etcd,docker,e2e}.test.ts'],
+          testTimeout: 30_000,
+        },
+      },
       { test: { name: 'etcd', include: [`${folders}/**/*.etcd.test.ts`], testTimeout: 60_000, hookTimeout: 60_000 } },
       {
         test: {
