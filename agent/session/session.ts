@@ -122,7 +122,7 @@ class AgentSession implements Session {
   }
 
   reconnect(why: string): void {
-    this.#current?.abort(new Error(why))
+    this.#current?.abort(new Reconnect(why))
   }
 
   #pushEvent(
@@ -143,9 +143,10 @@ class AgentSession implements Session {
 
   #tellEnd(address: string, err: unknown, signal: AbortSignal): void {
     const { log } = this.#options
-    const end = signal.aborted ? 'stopped' : err instanceof Refused ? 'refused' : 'failed'
+    const end = signal.aborted || err instanceof Reconnect ? 'stopped' : err instanceof Refused ? 'refused' : 'failed'
     this.#opened.inc({ end })
     if (end === 'refused') log.error('refusing a control plane', { address, err })
+    else if (err instanceof Reconnect) log.info('opening a new session', { address, why: err.message })
     else if (end === 'failed') log.warn('no session with the control plane', { address, err })
   }
 
@@ -281,6 +282,11 @@ class AgentSession implements Session {
   }
 }
 
+/** The session was ended for a new one. */
+class Reconnect extends Error {
+  override readonly name = 'Reconnect'
+}
+
 /** A control plane that must not be obeyed. */
 class Refused extends Error {
   override readonly name = 'Refused'
@@ -289,17 +295,16 @@ class Refused extends Error {
 const send = (line: AgentLine, message: AgentMessage['message'], signal: AbortSignal): Promise<void> =>
   line.send({ message }, { signal })
 
-/** Runs all tasks; when the first one ends, aborts the others, waits for them and rejects with that first reason. */
+/** Runs all tasks; when the first one ends, aborts the others, waits for them and rejects with what ended the session. */
 async function firstToEnd(ended: AbortController, tasks: readonly (() => Promise<void>)[]): Promise<never> {
-  let reason: unknown = new Error('the session has ended')
   const all = tasks.map(async (task) => {
     try {
       await task()
+      ended.abort(new Error('the session has ended'))
     } catch (err) {
-      if (!ended.signal.aborted) reason = err
+      ended.abort(err) // Only the first reason counts.
     }
-    ended.abort(reason)
   })
   await Promise.all(all)
-  throw reason
+  throw ended.signal.reason
 }

@@ -47,6 +47,8 @@ export class RevisionMemory implements Service {
       await this.#write()
       await sleep(this.#clock, everyMs, signal).catch(() => undefined) // Aborted: the loop ends.
     }
+    this.#highest = Math.max(this.#highest, this.#revision())
+    await this.#write()
   }
 
   async #write(): Promise<void> {
