@@ -82,8 +82,8 @@ export class PodWorker {
 
   async sync(signal: AbortSignal): Promise<SyncResult> {
     const { clock, desired } = this.#options.deps
+    let states = await this.#list(signal)
     for (let count = 0; count < maxSteps; count++) {
-      const states = await this.#list(signal)
       const isRemoved = desired.pod(this.#options.uid) === undefined && desired.isRemoved(this.#options.uid)
       await this.#follow(signal)
       if (this.#pod === undefined && !isRemoved) return { gone: false, untilMs: undefined }
@@ -92,6 +92,7 @@ export class PodWorker {
       if (step.do === 'wait') return { gone: false, untilMs: this.#lookAgainMs(step.untilMs) }
       if (step.do === 'done') return this.#done(isRemoved)
       await doStep(this.#context, step, { pod: this.#pod, states, slots: this.#options.slots }, signal)
+      if (!leavesContainers.has(step.do)) states = await this.#list(signal)
     }
     return { gone: false, untilMs: clock.monotonicMs() }
   }
@@ -273,6 +274,9 @@ export class PodWorker {
     return { gone: false, untilMs: undefined }
   }
 }
+
+/** Steps after which the engine need not be asked again: they begin something beside the worker, or are about files. */
+const leavesContainers: ReadonlySet<Step['do']> = new Set(['prepareVolumes', 'fetchImage', 'postStart'])
 
 /** Whether all that containers and volumes are made from is the same; the API's copy of the status does not count. */
 const isSameWish = (a: Pod, b: Pod): boolean =>

@@ -205,8 +205,8 @@ class DockerSandboxes implements Sandboxes {
   }
 
   async #discard(state: ContainerState, opts: AbortOptions): Promise<void> {
-    if (state.annotations[annotationKeys.ip] !== undefined) await this.#wiring.remove(state.id, opts)
-    await this.#options.runtime.remove(state.id, opts)
+    const isWired = state.annotations[annotationKeys.ip] !== undefined
+    await Promise.all([isWired ? this.#wiring.remove(state.id, opts) : undefined, this.#options.runtime.remove(state.id, opts)])
     this.#release(ownerOf(state))
   }
 

@@ -81,7 +81,9 @@ export class Wiring {
     await this.#untilInside(target, opts)
     const outer = await this.#run({ program: 'ip', args: ['link', 'show', 'dev', linkName(containerId)] }, opts)
     if (outer.code !== 0 || !outer.stdout.includes(' master ')) return false
-    const inner = await this.#run(inside(pid, 'ip -o -4 addr show dev eth0 up && ip -4 route show default'), opts)
+    const [program = '', ...args] = nsenter(pid)
+    const look = 'ip -o -4 addr show dev eth0 up && ip -4 route show default'
+    const inner = await this.#run({ program, args: [...args, 'sh', '-c', look] }, opts)
     return inner.code === 0 && inner.stdout.includes(` inet ${ip}/32 `) && inner.stdout.includes('default via ')
   }
 
@@ -94,8 +96,6 @@ export class Wiring {
       `link set ${link} master ${bridge} up`,
       `link set ${link} type bridge_slave hairpin on`,
     ]
-    const batch: Command = { program: 'ip', args: ['-batch', '-'], input: `${outer.join('\n')}\n` }
-    await mustRun(this.#run, 'connect sandbox to the bridge', batch, opts)
     const inner = [
       'link set lo up',
       'link set eth0 up',
@@ -103,16 +103,20 @@ export class Wiring {
       `route add ${gateway} dev eth0 scope link`,
       `route add default via ${gateway} dev eth0 src ${ip}`,
     ]
-    // The gateway sends packets back out where they came in, and tells senders of the shorter way; there is none.
-    const settings = [...['all', 'eth0'].map((name) => ['0', `conf/${name}/accept_redirects`]), ...(isBare ? engineSettings : [])]
-    const lines = settings.map(([value, name]) => `echo ${value} 2>/dev/null >/proc/sys/net/ipv4/${name}`)
-    const script = `${lines.join('; ')}; exec ip -batch -`
-    await mustRun(
-      this.#run,
-      'set up the network of the sandbox',
-      { ...inside(pid, script), input: `${inner.join('\n')}\n` },
-      opts,
-    )
+    const settings = [
+      // The gateway sends packets back out where they came in, and tells senders of the shorter way; there is none.
+      ...['all', 'eth0'].map((name) => ['0', `conf/${name}/accept_redirects`]),
+      ...(isBare ? engineSettings : []),
+    ]
+    const writes = settings.map(([value, name]) => `echo ${value} 2>/dev/null >/proc/sys/net/ipv4/${name}`)
+    // One command: starting a program is what takes long, and nothing of the agent goes on meanwhile.
+    const script = [
+      'set -e',
+      `ip -batch - <<'END'\n${outer.join('\n')}\nEND`,
+      `exec ${nsenter(pid).join(' ')} sh -c '${writes.join('; ')}; exec ip -batch -' <<'END'\n${inner.join('\n')}\nEND\n`,
+    ]
+    const command: Command = { program: 'sh', args: ['-c', script.join('\n')] }
+    await mustRun(this.#run, 'connect the sandbox to the bridge', command, opts)
   }
 }
 
@@ -122,9 +126,7 @@ const engineSettings = [
   ['0 2147483647', 'ping_group_range'],
 ] as const
 
-function inside(pid: number, script: string): Command {
-  return { program: 'nsenter', args: [`--net=/proc/${pid}/ns/net`, 'sh', '-c', script] }
-}
+const nsenter = (pid: number): readonly string[] => ['nsenter', `--net=/proc/${pid}/ns/net`]
 
 /** The sandbox may have ended, and its process id belong to anybody by now. */
 async function assertIsSandbox({ pid, containerId }: WireTarget): Promise<void> {
