@@ -129,6 +129,7 @@ export async function createBed(): Promise<Bed> {
         version: 'test',
         addresses: [`127.0.0.1:${port}`],
         tls: () => ({ ca: authority.cert, ...pair }),
+        serverName: 'localhost',
         desired,
         nodeObject: async () => nodeObject(node),
         streams: noStreams,
