@@ -13,10 +13,11 @@ const opts = { signal: new AbortController().signal }
 /** A node whose commands succeed and print nothing, or fail when told. */
 function setUp(adopt?: () => Promise<void>) {
   const commands: Command[] = []
-  const state = { fails: false, saved: '' }
+  const state = { fails: false, saved: '', takesMs: 0 }
   const run: RunCommand = async (command) => {
     commands.push(command)
     const isRestore = command.program === 'iptables-restore'
+    if (isRestore) clock.step(state.takesMs)
     if (isRestore && state.fails) return { code: 2, stdout: '', stderr: 'line 3 failed' }
     return { code: 0, stdout: command.program === 'iptables-save' ? state.saved : '', stderr: '' }
   }
@@ -55,8 +56,13 @@ test('nothing is written before the node’s ranges are known', async () => {
   await running
 })
 
-test('many changes within a second are written together, and only what differs', async () => {
-  const { proxy, network, clock, restores } = setUp()
+test.each([
+  ['is as good as free', 0, 50],
+  ['takes a while', 100, 500],
+  ['is dear', 5_000, 1_000],
+])('where writing %s, changes within a gap are written together, and only what differs', async (_how, takesMs, gap) => {
+  const { proxy, network, clock, restores, state } = setUp()
+  state.takesMs = takesMs
   network.configure(ranges)
   const stop = new AbortController()
   const running = proxy.run(stop.signal)
@@ -65,8 +71,10 @@ test('many changes within a second are written together, and only what differs',
   expect(restores()).toHaveLength(1)
   for (let last = 3; last < 30; last++) proxy.update(table(`10.85.3.${last}`))
   await turns()
+  clock.step(gap - 1)
+  await turns()
   expect(restores()).toHaveLength(1)
-  clock.step(1_000)
+  clock.step(1)
   await turns()
   expect(restores()).toHaveLength(2)
   expect(restores()[1]).toContain('--to-destination 10.85.3.29:80')

@@ -35,8 +35,8 @@ export interface ServiceProxy extends Service {
   remove(opts: AbortOptions): Promise<void>
 }
 
-/** Changes that come within this time are written together. */
-const minGapMs = 1_000
+/** Changes that come within the gap are written together. It grows with what writing costs: a sixth of the time at most. */
+const gapMs = { shortest: 50, longest: 1_000, perMs: 5 }
 const resyncMs = 30_000
 const retryMs = 2_000
 /** A thousand services take two seconds where nft stands behind iptables. */
@@ -83,6 +83,7 @@ class PacketFilterProxy implements ServiceProxy {
     let resyncAtMs = clock.monotonicMs()
     while (!signal.aborted) {
       let waitMs = retryMs
+      const startedMs = clock.monotonicMs()
       try {
         if (network.isConfigured) {
           const isResync = clock.monotonicMs() >= resyncAtMs
@@ -95,7 +96,7 @@ class PacketFilterProxy implements ServiceProxy {
         log.error('cannot write the rules of services', { err })
       }
       try {
-        await sleep(clock, Math.min(minGapMs, waitMs), signal)
+        await sleep(clock, Math.min(gapAfter(clock.monotonicMs() - startedMs), waitMs), signal)
         await this.#bell.wait({ signal, clock, timeoutMs: waitMs })
       } catch {
         return // Aborted.
@@ -205,6 +206,8 @@ class PacketFilterProxy implements ServiceProxy {
     this.#flowsOf = table
   }
 }
+
+const gapAfter = (tookMs: number): number => Math.min(gapMs.longest, Math.max(gapMs.shortest, gapMs.perMs * tookMs))
 
 /** Hides the chains of services, so that none of them looks stale. */
 function withoutServices(observed: Observed): Observed {
