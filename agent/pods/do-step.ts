@@ -50,7 +50,12 @@ async function doForPod(
 ): Promise<void> {
   switch (step.do) {
     case 'ensureSandbox':
-      return await ensureSandbox(context, pod, states, signal)
+      // Neither needs the other.
+      await Promise.all([
+        ensureSandbox(context, pod, states, signal),
+        context.memory.volumesReady || isWaiting(context, 'volumes') ? undefined : prepareVolumes(context, pod, signal),
+      ])
+      return
     case 'prepareVolumes':
       return await prepareVolumes(context, pod, signal)
     case 'fetchImage': {
@@ -73,6 +78,9 @@ async function doForPod(
       unreachable(step)
   }
 }
+
+const isWaiting = ({ memory, deps }: PodContext, key: string): boolean =>
+  (memory.waits.get(key)?.untilMs ?? 0) > deps.clock.monotonicMs()
 
 function beginStop(context: PodContext, target: StopTarget, signal: AbortSignal): void {
   const isRepeated = context.memory.activities.get(target.container)?.kind === 'stop'

@@ -70,7 +70,18 @@ const never = testPod({ restartPolicy: 'Never' })
 const withInit = testPod({ initContainers: [{ name: 'init', image: 'web:1' }] })
 
 test.each<readonly [string, Given, object]>([
-  ['no sandbox is made first', { states: [] }, { do: 'ensureSandbox' }],
+  ['the image is looked for beside the sandbox', { states: [] }, { do: 'fetchImage', attempt: 0 }],
+  ['the first init container’s image too', { pod: withInit, states: [] }, { do: 'fetchImage', container: { name: 'init' } }],
+  [
+    'the sandbox does not wait for the image',
+    { states: [], remember: ({ activities }) => activities.set('web', { kind: 'image', image: 'web:1', attempt: 0 }) },
+    { do: 'ensureSandbox' },
+  ],
+  [
+    'nor for an image that cannot be had',
+    { states: [], remember: ({ waits }) => waits.set('image/web', { reason: 'ErrImagePull', message: '', untilMs: 900 }) },
+    { do: 'ensureSandbox' },
+  ],
   [
     'a sandbox that failed is waited for',
     { states: [], remember: (m) => m.waits.set('sandbox', { reason: '', message: '', untilMs: 900 }) },

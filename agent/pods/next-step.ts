@@ -28,7 +28,7 @@ function finishNext(view: PodView): Step {
 function runNext(view: PodView): Step {
   const misfits = misfitTargets(view)
   if (misfits.length > 0) return { do: 'stop', targets: misfits }
-  if (liveSandbox(view) === undefined) return unless(pendingWait(view, 'sandbox'), { do: 'ensureSandbox' })
+  if (liveSandbox(view) === undefined) return unless(pendingWait(view, 'sandbox'), earlyImage(view) ?? { do: 'ensureSandbox' })
   if (!view.memory.volumesReady) return unless(pendingWait(view, 'volumes'), { do: 'prepareVolumes' })
   if (!isInitialized(view)) return initNext(view)
   return firstOf(view.pod.spec.containers.map((container) => containerNext(view, container, 'app')))
@@ -39,6 +39,17 @@ export function isInitialized(view: PodView): boolean {
   const sandboxId = view.memory.sandbox?.containerId
   const hasApp = view.pod.spec.containers.some(({ name }) => newestOf(view.seen, name)?.sandboxId === sandboxId)
   return hasApp || initContainersOf(view.pod).every((container) => hasSucceeded(view, container))
+}
+
+/** What the first containers are made from is looked for while the sandbox is made. */
+function earlyImage(view: PodView): Step | undefined {
+  const [init] = initContainersOf(view.pod)
+  for (const container of init === undefined ? view.pod.spec.containers : [init]) {
+    if (newestOf(view.seen, container.name) !== undefined || view.memory.activities.has(container.name)) continue
+    const step = makeNext(view, container, init === undefined ? 'app' : 'init', attemptAfter(undefined, undefined))
+    if (step.do === 'fetchImage') return step
+  }
+  return undefined
 }
 
 function hasSucceeded({ seen, memory }: PodView, { name }: Container): boolean {
