@@ -25,6 +25,8 @@ const containers = async (): Promise<readonly string[]> =>
     .trim()
     .split('\n')
     .sort()
+const restores = (): number =>
+  readFileSync(join(m.dataDir, 'log/controlplane.log'), 'utf8').split('the store was restored').length - 1
 const runPod = async (name: string): Promise<void> => {
   await pods.apply(shellPod(name, 'exec sleep 100000'))
   await pods.until(name, '.status.phase', /Running/)
@@ -100,6 +102,7 @@ test('a restore of an older snapshot kills nothing, and the node goes on under i
   await pods.until('early', '.status.phase', /Running/)
   await runPod('new')
   expect((await m.ctl('get', 'pod', 'after')).stderr).toContain('NotFound')
+  expect(restores()).toBe(1)
   // Longer than the agent needs for what it would do.
   await new Promise((resolve) => setTimeout(resolve, 3_000))
   expect(await containers()).toEqual(expect.arrayContaining([...before]))
@@ -120,5 +123,6 @@ test("etcd's folder put back as it was before kills nothing either, although etc
   await runPod('newest')
   expect((await m.ctl('get', 'pod', 'later')).stderr).toContain('NotFound')
   expect(await containers()).toEqual(expect.arrayContaining([...before]))
+  expect(restores()).toBe(2)
   expect(agentLog()).not.toMatch(/refusing a control plane/)
 })
