@@ -14,18 +14,19 @@ const ctlWrapper = join(root, 'bin/ctl')
 const ctlOnPath = '/usr/local/bin/ctl'
 const manifest = 'manifests/hello.yaml'
 const nodePort = 30080
+const howToExchange = '"ctl down" and "ctl up" exchange them, and containers go on running'
 const env = { ...process.env, SKIFF_ETCD: etcdBinary(), SKIFF_ETCDCTL: etcdctlBinary() }
 
 async function start(): Promise<void> {
   await setup()
-  await step('Programs', buildIfStale)
+  const isNew = await step('Programs', buildIfStale)
   await step('ctl', putOnPath)
   // The image is made while the control plane starts; its step, below, only waits for it.
   const image = makeHelloImage(() => undefined)
   image.catch(() => undefined)
   const wasRunning = await isRunning()
-  if (wasRunning) process.stdout.write('✓ Skiff is already running\n')
-  else await ctl('up')
+  if (!wasRunning) await ctl('up')
+  else process.stdout.write(`✓ Skiff is already running${isNew ? `, with its programs of before: ${howToExchange}` : ''}\n`)
   await step('Example image', async (say) => {
     await image
     say(helloImage)
@@ -41,13 +42,18 @@ async function start(): Promise<void> {
   )
 }
 
-async function buildIfStale(say: Say): Promise<void> {
+/** True: the programs are new. */
+async function buildIfStale(say: Say): Promise<boolean> {
   // esbuild is loaded only here: set-up itself runs without npm packages.
   const { buildPrograms, isStale } = await import('../tools/build.ts')
-  if (!isStale()) return say('up to date')
+  if (!isStale()) {
+    say('up to date')
+    return false
+  }
   const built = await buildPrograms()
   if (!existsSync(ctlProgram)) throw new Error(`the bundle ${ctlProgram} was not made`)
   say(`bundled ${built.join(', ')}`)
+  return true
 }
 
 /** Links ctl into PATH, unless something else has that name. */

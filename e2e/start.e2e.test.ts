@@ -14,7 +14,10 @@ afterAll(async () => {
 const start = () => machine.run(process.execPath, [join(root, 'deploy/start.ts')])
 
 test('npm start ends with three running pods and a URL that answers', async () => {
+  const startedMs = performance.now()
   const output = ok(await start())
+  // What the README promises where packages and programs are there.
+  expect(performance.now() - startedMs).toBeLessThan(15_000)
   expect(output).toContain('deployment.apps/hello created')
   expect(output).toContain('deployment "hello" successfully rolled out')
   expect(output.match(/hello-\S+\s+1\/1\s+Running/g)).toHaveLength(3)
@@ -48,7 +51,10 @@ const containers = async () =>
 
 test('ctl down leaves the containers alone, and ctl up adopts them without a restart', async () => {
   const before = await containers()
+  const downMs = performance.now()
   ok(await machine.ctl('down'))
+  // Nothing is waited for that does not end by itself.
+  expect(performance.now() - downMs).toBeLessThan(8_000)
   expect(await containers()).toEqual(before)
   expect(await machine.get('http://192.0.2.10:30080/')).toMatch(/^Hello from Skiff/)
   expect((await machine.ctl('status')).code).not.toBe(0)
