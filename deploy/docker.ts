@@ -3,14 +3,23 @@ import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { request } from 'node:http'
 import { join } from 'node:path'
+import process from 'node:process'
 import { findProgram, type Say, tryRun, waitFor } from './steps.ts'
 
-export const dockerSocket = '/var/run/docker.sock'
+const dockerSocket = '/var/run/docker.sock'
 const stateFolder = '/var/lib/skiff/docker-engine'
 
-/** Makes sure that a Docker Engine answers on its usual socket. */
+/** The engine that docker and Skiff mean here: DOCKER_HOST, or the usual socket. */
+export function engineSocket(host = process.env['DOCKER_HOST'] ?? ''): string {
+  if (host === '') return dockerSocket
+  if (host.startsWith('unix:///')) return host.slice('unix://'.length)
+  throw new Error(`DOCKER_HOST is "${host}", and Skiff needs an engine on this machine, as in unix://${dockerSocket}`)
+}
+
+/** Makes sure that a Docker Engine answers on its socket. Only one on the usual socket is started. */
 export async function ensureDocker(say: Say): Promise<void> {
   if (await pingDocker()) return say(await describe('running'))
+  if (engineSocket() !== dockerSocket) throw new Error(`no engine answers at ${engineSocket()}, which DOCKER_HOST names`)
   say('starting')
   if (await startService()) return say(await describe('started as a service'))
   await startOwn(say)
@@ -78,7 +87,7 @@ async function getJson(path: string): Promise<unknown> {
 
 function get(path: string): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const req = request({ socketPath: dockerSocket, path, timeout: 5_000 }, (res) => {
+    const req = request({ socketPath: engineSocket(), path, timeout: 5_000 }, (res) => {
       let body = ''
       res.on('data', (chunk: Buffer) => {
         body += chunk.toString()

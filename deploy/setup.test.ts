@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { mirrorOfLines, mirrorOfStanzas } from './apt.ts'
-import { engineFlags } from './docker.ts'
+import { engineFlags, engineSocket } from './docker.ts'
 import { isNewEnough } from './etcd.ts'
 import { run, tryRun, waitFor } from './steps.ts'
 
@@ -40,6 +40,37 @@ test('a setting in the configuration file of the engine is not repeated as a fla
   writeFileSync(file, '{"live-restore": false}')
   expect(engineFlags(file)).toEqual(['--userland-proxy=false'])
   rmSync(folder, { recursive: true })
+})
+
+test('the engine is the one that DOCKER_HOST names, when it is one of this machine', () => {
+  expect(engineSocket('')).toBe('/var/run/docker.sock')
+  expect(engineSocket('unix:///run/other.sock')).toBe('/run/other.sock')
+  expect(() => engineSocket('tcp://192.0.2.1:2375')).toThrow(/DOCKER_HOST is "tcp:\/\/192\.0\.2\.1:2375"/)
+})
+
+const steps = `
+  const { step } = await import(${JSON.stringify(join(import.meta.dirname, 'steps.ts'))})
+  await step('Quick', async (say) => say('done'))
+  await step('Slow', async (say) => {
+    say('under way')
+    await new Promise((resolve) => setTimeout(resolve, 400))
+    say('done too')
+  })
+  await step('Broken', async () => { throw new Error('no luck') }).catch(() => undefined)
+`
+
+test('steps are plain lines where there is no terminal', async () => {
+  const said = await run(process.execPath, ['--input-type=module', '-e', steps])
+  expect(said).toBe('✓ Quick: done\n  Slow: under way\n✓ Slow: done too\n✗ Broken\n')
+})
+
+test('steps are a spinner on a terminal, and end as the same lines', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'skiff-setup-'))
+  writeFileSync(join(folder, 'steps.mjs'), steps)
+  const said = await run('script', ['-qec', `${process.execPath} ${join(folder, 'steps.mjs')}`, '/dev/null'])
+  rmSync(folder, { recursive: true })
+  expect(said).toMatch(/[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] Slow: under way/u)
+  expect(said).toContain('\r\x1b[2K✓ Slow: done too\r\n')
 })
 
 test('a program that fails or does not exist is named with what it said', async () => {
