@@ -170,10 +170,12 @@ class Leader {
       name: 'leader',
       run: async (signal) => {
         const key = `${electionPrefix}controlplane`
+        // Before the election: what is noted after it may be of changes after it.
+        const remembered = this.#options.memory?.highest
         const leadership = await store.campaign({ key, value: identity, ttlMs: leaderTtlMs, signal })
         const both = AbortSignal.any([signal, leadership.lost])
         try {
-          this.incarnation = await this.#openIncarnation(leadership.fence, both)
+          this.incarnation = await this.#openIncarnation({ fence: leadership.fence, remembered, signal: both })
           this.fence = leadership.fence
           this.#isLeading = true
           log.info('leading', { epoch: this.incarnation.epoch, incarnation: this.incarnation.id })
@@ -193,10 +195,14 @@ class Leader {
     }
   }
 
-  async #openIncarnation(fence: Leadership['fence'], signal: AbortSignal): Promise<Incarnation> {
+  async #openIncarnation({
+    fence,
+    remembered,
+    signal,
+  }: AbortOptions & { fence: Leadership['fence']; remembered: number | undefined }): Promise<Incarnation> {
     const { store, position, memory } = this.#options
     const { clock, random, log } = this.#deps
-    const options = { store, fence, position, remembered: memory?.highest, clock, random, log }
+    const options = { store, fence, position, remembered, clock, random, log }
     const incarnation = await Incarnation.open(options, { signal })
     memory?.restart(fence.createRevision)
     return incarnation

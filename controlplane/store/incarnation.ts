@@ -16,7 +16,7 @@ export interface IncarnationOptions {
   readonly fence: Leadership['fence']
   /** Absent where a store cannot be restored, as in memory. */
   readonly position?: ((opts: AbortOptions) => Promise<StorePosition>) | undefined
-  /** The highest revision that is remembered outside the store. */
+  /** The highest revision that was remembered outside the store when the election began. */
   readonly remembered?: number | undefined
   readonly clock: Clock
   readonly random: Random
