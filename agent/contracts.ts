@@ -15,9 +15,14 @@ export interface DesiredState {
   secret(namespace: string, name: string): Secret | undefined
   /**
    * The control plane said that this pod is gone: in an increment, or by leaving it out of a complete set that is not
-   * older than what was seen before. A pod that is neither here nor removed is a stranger: left alone and reported.
+   * older than what was seen before (also a pod of which nothing was on disk yet when the agent died). A pod that is
+   * neither here nor removed is a stranger: left alone and reported.
    */
   isRemoved(uid: string): boolean
+  /** This node has lost its memory: the strangers found here must be spared before any set counts as complete. */
+  readonly mustSpare: boolean
+  /** These go on running until the control plane names them. */
+  spare(uids: readonly string[]): void
   /** Nothing of the pod is left on this node: forget that it was removed. */
   forget(uid: string): void
   /** Calls with the UIDs of pods that changed, also by a change of a config they use. */

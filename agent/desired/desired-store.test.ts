@@ -107,6 +107,47 @@ test('a pod left out of a newer complete set is gone; a stranger is not', async 
   expect(store.isRemoved('stranger')).toBe(false)
 })
 
+test('a pod that was started before it came to the disk, and is not wanted any more, is gone', async () => {
+  const store = await open()
+  store.spare([])
+  store.apply(complete(10n, ['a']))
+  await store.flush()
+  const again = await open()
+  expect(again.mustSpare).toBe(false)
+  expect(again.isRemoved('unwritten')).toBe(false)
+  again.apply(complete(12n, ['a']))
+  expect(again.isRemoved('unwritten')).toBe(true)
+  expect(again.isRemoved('a')).toBe(false)
+})
+
+test('a node without memory spares what it finds, for good', async () => {
+  const store = await open()
+  expect(store.mustSpare).toBe(true)
+  store.apply(complete(10n, ['a']))
+  store.apply(complete(11n, ['a']))
+  expect(store.isRemoved('found')).toBe(false)
+  store.spare(['found', 'a'])
+  store.apply(complete(12n, ['a']))
+  await store.flush()
+  const again = await open()
+  again.apply(complete(13n, ['a']))
+  expect(again.isRemoved('found')).toBe(false)
+  expect(again.isRemoved('other')).toBe(true)
+  again.welcome(welcome({ incarnation: 'one' }))
+  again.welcome(welcome({ incarnation: 'two' }))
+  again.apply(complete(14n, ['a']))
+  again.apply(complete(15n, ['a']))
+  expect(again.isRemoved('other')).toBe(false)
+})
+
+test('what cannot be read in a complete set is not gone', async () => {
+  const store = await open()
+  store.spare([])
+  store.apply(complete(10n, ['a']))
+  store.apply({ ...complete(11n, ['a']), pods: [...pods('a'), { uid: 'odd', podJson: '{' }] })
+  expect(store.isRemoved('odd')).toBe(false)
+})
+
 test('a restored store stops nothing, and what it does not know goes on until it is named', async () => {
   const store = await open()
   store.apply(complete(100n, ['old', 'new']))

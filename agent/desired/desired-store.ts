@@ -40,6 +40,9 @@ export class DesiredStore implements DesiredState {
   #position: Position = unknownPosition
   #services: ServiceTable | undefined
   #isKnown = false
+  /** A complete set came that is not older than what this node knew: what it leaves out is gone, also what was never on disk. */
+  #isComplete = false
+  #mustSpare = false
 
   /** Names of files to be written or removed; the newest state counts when the writer comes to it. */
   readonly #dirty = new Set<string>()
@@ -85,7 +88,18 @@ export class DesiredStore implements DesiredState {
   }
 
   isRemoved(uid: string): boolean {
-    return this.#state.removed.has(uid)
+    if (this.#state.removed.has(uid)) return true
+    return this.#isComplete && !this.#mustSpare && !this.#state.pods.has(uid) && !this.#state.kept.has(uid)
+  }
+
+  get mustSpare(): boolean {
+    return this.#mustSpare
+  }
+
+  spare(uids: readonly string[]): void {
+    for (const uid of uids) if (!this.#state.pods.has(uid)) this.#state.kept.add(uid)
+    this.#mustSpare = false
+    this.#save('position')
   }
 
   forget(uid: string): void {
@@ -121,7 +135,11 @@ export class DesiredStore implements DesiredState {
     const isSame = JSON.stringify(network) === JSON.stringify(this.network)
     const known = this.#position.incarnation
     const isRestored = known !== '' && incarnation !== known
-    if (isRestored) this.#log.warn('the store of the control plane was restored', { incarnation, known })
+    if (isRestored) {
+      this.#log.warn('the store of the control plane was restored', { incarnation, known })
+      this.#isComplete = false
+      this.#mustSpare = true
+    }
     const forgotten = isRestored ? { revision: undefined, resultsIn: '' } : {}
     this.#position = { ...this.#position, ...forgotten, clusterUid, incarnation, epoch, network }
     this.#save('position')
@@ -131,11 +149,7 @@ export class DesiredStore implements DesiredState {
   apply(assignments: Assignments): Applied {
     const { complete, appliesTo, resultsIn, revision } = assignments
     if (!complete && (appliesTo === '' || appliesTo !== this.#position.resultsIn)) return { outcome: 'brokenChain' }
-    const seen = this.#position.revision
-    const mayRemove = seen !== undefined && revision >= seen
-    if (complete && !mayRemove && this.#state.pods.size > 0)
-      this.#log.warn('the control plane is older than this node: stopping nothing that it does not list', { revision, seen })
-    const changes = complete ? this.#state.replace(assignments, { mayRemove }) : this.#state.add(assignments)
+    const changes = complete ? this.#replace(assignments) : this.#state.add(assignments)
     for (const problem of changes.problems) this.#log.error('cannot read an assignment', { problem })
     this.#position = { ...this.#position, resultsIn, revision }
     this.#saveChanges(changes)
@@ -143,6 +157,21 @@ export class DesiredStore implements DesiredState {
     this.#isKnown ||= complete
     if (uids.length > 0) for (const listener of this.#listeners) listener(uids)
     return { outcome: 'applied', problems: changes.problems }
+  }
+
+  #replace(set: Assignments): Changes {
+    const seen = this.#position.revision
+    const mayRemove = seen !== undefined && set.revision >= seen
+    if (seen !== undefined && !mayRemove) this.#mustSpare = true
+    if (!mayRemove && this.#state.pods.size > 0)
+      this.#log.warn('the control plane is older than this node: stopping nothing that it does not list', {
+        revision: set.revision,
+        seen,
+      })
+    const changes = this.#state.replace(set, { mayRemove })
+    // What cannot be read is not gone.
+    this.#isComplete = mayRemove && changes.problems.length === 0
+    return changes
   }
 
   setServices(table: ServiceTable): void {
@@ -166,11 +195,12 @@ export class DesiredStore implements DesiredState {
       }
     }
     this.#isKnown = this.#position.revision !== undefined
+    this.#mustSpare = !this.#isKnown || this.#position.mustSpare === true
     for (const uid of this.#position.removed) {
       this.#state.removed.add(uid)
       if (this.#state.pods.delete(uid)) this.#save(`pods/${uid}`) // Died between saying so and removing the file.
     }
-    for (const uid of this.#position.kept) if (this.#state.pods.has(uid)) this.#state.kept.add(uid)
+    for (const uid of this.#position.kept) this.#state.kept.add(uid)
     if (problems.length === 0) return
     // Whatever was lost comes back with a complete set; until then its containers are strangers, which nobody stops.
     this.#position = { ...this.#position, resultsIn: '' }
@@ -226,7 +256,8 @@ export class DesiredStore implements DesiredState {
    * position, which the next increments repeat, and never a removal that nobody remembers.
    */
   async #writeBatch(names: readonly string[]): Promise<void> {
-    const position = formatPosition({ ...this.#position, removed: [...this.#state.removed], kept: [...this.#state.kept] })
+    const [removed, kept] = [[...this.#state.removed], [...this.#state.kept]]
+    const position = formatPosition({ ...this.#position, removed, kept, mustSpare: this.#mustSpare })
     const texts = names.filter((name) => name !== 'position').map((name) => ({ file: fileOf(name), text: this.#textOf(name) }))
     await forEachLimit(texts, writers, async ({ file, text }) => {
       if (text !== undefined) await this.#files.write(file, text)

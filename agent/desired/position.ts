@@ -20,6 +20,8 @@ export interface Position {
   readonly removed: readonly string[]
   /** Pods that a restored or unknown control plane did not list: they go on running until it names them. */
   readonly kept: readonly string[]
+  /** Nobody has looked yet which pods there were when this was forgotten. Absent: nothing was. */
+  readonly mustSpare?: boolean
 }
 
 export const unknownPosition: Position = {
@@ -61,6 +63,7 @@ export function parsePosition(text: string): Position {
     },
     removed: textsOf(raw, 'removed'),
     kept: textsOf(raw, 'kept'),
+    mustSpare: raw['mustSpare'] === true,
   }
 }
 

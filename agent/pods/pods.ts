@@ -168,6 +168,7 @@ class PodsService implements Pods {
       if (desired.isRemoved(uid)) lanes.add(uid)
       else if (byPod.has(uid)) strangers.push(uid)
     }
+    if (desired.mustSpare) desired.spare(strangers)
     this.#reportStrangers(strangers, byPod)
     this.#metrics.workers.set(this.#workers.size)
   }

@@ -9,6 +9,7 @@ type Listener = (uids: readonly string[]) => void
 /** Desired state by hand. */
 export class TestDesired implements DesiredState {
   isKnown = true
+  mustSpare = false
   readonly map = new Map<string, Pod>()
   readonly configMaps = new Map<string, ConfigMap>()
   readonly secrets = new Map<string, Secret>()
@@ -44,6 +45,9 @@ export class TestDesired implements DesiredState {
   }
   isRemoved(uid: string): boolean {
     return this.removed.has(uid)
+  }
+  spare(): void {
+    this.mustSpare = false
   }
   forget(uid: string): void {
     this.removed.delete(uid)
