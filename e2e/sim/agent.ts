@@ -17,6 +17,7 @@ import { type Service, superviseGroups } from '../../lib/service.ts'
 import type { SimEngine } from './engine.ts'
 import type { SimNet } from './net.ts'
 import { noMetrics } from './no-metrics.ts'
+import type { Plant } from './plants.ts'
 import type { SimProcess } from './process.ts'
 
 /** What a node keeps while its agent comes and goes. */
@@ -36,6 +37,7 @@ export interface SimAgentOptions {
   readonly net: SimNet
   readonly process: SimProcess
   readonly addresses: readonly string[]
+  readonly plant: Plant
   readonly log: Log
   /** Ends it in good order. */
   readonly signal: AbortSignal
@@ -45,11 +47,12 @@ const drainMs = 5_000
 const backoffs = { baseMs: 200, maxMs: 10_000, resetAfterMs: 60_000 }
 
 /** The agent as `agent/agent.ts` puts it together, on a pretended host. */
-export async function runSimAgent({ node, net, process, addresses, log, signal }: SimAgentOptions): Promise<void> {
+export async function runSimAgent({ node, net, process, addresses, plant, log, signal }: SimAgentOptions): Promise<void> {
   const { clock, random } = process
   const metrics = noMetrics
   const facts = hostFacts(node)
-  const runtime = node.engine.for(process)
+  const engine = node.engine.for(process)
+  const runtime = plant.runtime?.(engine) ?? engine
   const desired = await openDesiredStore({ folder: diskOf(node, process), clock, log })
   const run = async ({ program }: { readonly program: string }, { signal: inner }: { readonly signal: AbortSignal }) =>
     await process.call(inner, async () => ({ code: 0, stdout: program === 'cat' ? '1\n' : '', stderr: '' }))
@@ -79,7 +82,7 @@ export async function runSimAgent({ node, net, process, addresses, log, signal }
     version: 'sim',
     addresses,
     tls: () => ({ ca: '', cert: '', key: '' }),
-    dial: (address) => net.dial(node.name, process, address),
+    dial: (address) => net.dial(node.name, process, { address, heard: plant.heard }),
     desired,
     nodeObject: () => nodeWatch.look(signal),
     streams: { runtime, containerId: async () => 'none' },

@@ -38,7 +38,8 @@ export type Fault =
   | { readonly kind: 'leaseLost'; readonly noticedAfterMs: number }
   | { readonly kind: 'storeErrors'; readonly plane: number; readonly share: number; readonly forMs: number }
   | { readonly kind: 'watchLag'; readonly plane: number; readonly lagMs: number; readonly forMs: number }
-  | { readonly kind: 'compact' }
+  /** Several times, while a control plane's watch lags behind. */
+  | { readonly kind: 'compact'; readonly plane: number; readonly lagMs: number }
   | { readonly kind: 'apiCrash'; readonly downMs: number }
   | { readonly kind: 'clockJump'; readonly who: 'agent' | 'plane'; readonly index: number; readonly offsetMs: number }
 
@@ -135,7 +136,7 @@ function invent(chance: Chance, kind: Fault['kind'], size: Size): Fault {
     case 'watchLag':
       return { kind, plane, forMs, lagMs: chance.pick([200, 2000, 4000]) }
     case 'compact':
-      return { kind }
+      return { kind, plane, lagMs: chance.pick([0, 1000, 4000]) }
     case 'apiCrash':
       return { kind, downMs }
     case 'clockJump':

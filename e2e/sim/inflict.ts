@@ -115,8 +115,16 @@ const handlers: { readonly [K in Fault['kind']]: Handler<K> } = {
       faults.watchLagMs = 0
     }
   },
-  compact(_fault, { store }) {
-    void store.compact(store.revision, { signal: new AbortController().signal })
+  compact(fault, world) {
+    const { store, clock } = world
+    const { faults } = planeOf(world, fault)
+    faults.watchLagMs = fault.lagMs
+    const compact = (): void => void store.compact(store.revision, { signal: new AbortController().signal })
+    compact()
+    for (let atMs = 500; atMs <= 6000; atMs += 500) clock.after(atMs, compact)
+    clock.after(7000, () => {
+      faults.watchLagMs = 0
+    })
     return undefined
   },
   apiCrash(fault, world) {

@@ -6,6 +6,8 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Random } from '../../lib/random.ts'
 import type { SimProcess } from './process.ts'
 
+type Heard = (message: ControlMessage) => ControlMessage
+
 const keepAliveMs = 5_000
 
 interface Reader<T> {
@@ -137,13 +139,17 @@ export class SimNet {
     }
   }
 
-  dial(node: string, agent: SimProcess, address: string): Link {
+  dial(
+    node: string,
+    agent: SimProcess,
+    { address, heard }: { readonly address: string; readonly heard: Heard | undefined },
+  ): Link {
     const lines: (() => void)[] = []
     return {
       session: () => {
         const { line, close } = this.#session(node, agent, address)
         lines.push(close)
-        return line
+        return heard === undefined ? line : { ...line, messages: changed(line.messages, heard) }
       },
       stream: () => {
         throw new Error('there are no streams in the simulator')
@@ -218,4 +224,13 @@ export class SimNet {
 /** What arrives is heard by a process that is alive and not paused. */
 function iterate<T>(process: SimProcess, pipe: Pipe<T>): AsyncIterator<T> {
   return { next: () => process.hear(() => pipe.next()) }
+}
+
+function changed(messages: AsyncIterator<ControlMessage>, heard: Heard): AsyncIterator<ControlMessage> {
+  return {
+    async next() {
+      const result = await messages.next()
+      return result.done === true ? result : { done: false, value: heard(result.value) }
+    },
+  }
 }

@@ -12,7 +12,8 @@ export interface ProcessOptions {
   readonly died: (process: SimProcess) => void
 }
 
-const never = new Promise<never>(() => undefined)
+/** A new one each time: what waits for it can be forgotten together with it. */
+const never = (): Promise<never> => new Promise(() => undefined)
 /** Shares of calls that take a moment, and a long moment. All others answer at once. */
 const slowShare = 0.15
 const verySlowShare = 0.005
@@ -117,7 +118,7 @@ export class SimProcess {
 
   #die(): Promise<never> {
     this.kill()
-    return never
+    return never()
   }
 
   async #enter(signal: AbortSignal): Promise<void> {
@@ -130,7 +131,7 @@ export class SimProcess {
   }
 
   async #leave(): Promise<void> {
-    if (this.#state === 'dead') await never
+    if (this.#state === 'dead') await never()
     if (this.#state === 'paused') await new Promise<void>((resolve) => this.#whenRunning(resolve))
   }
 

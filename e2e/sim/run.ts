@@ -4,8 +4,9 @@ import { Chance } from './chance.ts'
 import { differences, isBad, look, type Wish, wishOf } from './end-state.ts'
 import { inventFaults, type TimedFault } from './faults.ts'
 import { forgetfulNodes, Inflictor, mayEvict } from './inflict.ts'
+import type { Plant } from './plants.ts'
 import { act, createService, inventWorkload, type Step } from './workload.ts'
-import { type Plant, SimWorld } from './world.ts'
+import { SimWorld } from './world.ts'
 
 export interface RunOptions {
   readonly seed: number

@@ -12,14 +12,9 @@ import { runSimApi, runSimControlPlane } from './control-plane.ts'
 import { SimEngine } from './engine.ts'
 import { Monitor } from './monitor.ts'
 import { SimNet } from './net.ts'
+import type { Plant } from './plants.ts'
 import { SimProcess } from './process.ts'
 import { ProcessStore, type StoreFaults } from './store.ts'
-
-/** What a test can break on purpose, to see that it is found. */
-export interface Plant {
-  store?(store: Store): Store
-  log?(log: Log): Log
-}
 
 export interface WorldOptions {
   readonly chance: Chance
@@ -239,7 +234,15 @@ export class SimWorld {
   #runAgent({ node, process, stop }: Agent): void {
     this.trace(`${process.name} starts`)
     const addresses = this.planes.map(({ name }) => name)
-    const run = runSimAgent({ node, process, addresses, net: this.net, log: this.#log(process), signal: stop.signal })
+    const run = runSimAgent({
+      node,
+      process,
+      addresses,
+      plant: this.#plant,
+      net: this.net,
+      log: this.#log(process),
+      signal: stop.signal,
+    })
     run.then(
       () => this.trace(`${process.name} ended`),
       (err: unknown) => this.monitor.fail(`${process.name} ended: ${String(err)}`),
