@@ -1,0 +1,62 @@
+// What Skiff itself uses while nothing happens: memory and processor time of control plane, agent and etcd.
+//   sh deploy/with-node.sh node bench/footprint.ts [--pods 30] [--seconds 60] [--settle 60]
+import process from 'node:process'
+import { parseArgs } from 'node:util'
+import { prepareImage } from '../e2e/example-image.ts'
+import { createMachine, type Machine, ok, root } from '../e2e/machine.ts'
+import { type Usage, usageOf } from './lib/processes.ts'
+import { image, script } from './lib/workload.ts'
+
+const { values } = parseArgs({
+  options: {
+    pods: { type: 'string', default: '30' },
+    seconds: { type: 'string', default: '60' },
+    settle: { type: 'string', default: '60' },
+  },
+})
+const [pods, seconds, settle] = [values.pods, values.seconds, values.settle].map(Number)
+
+await using machine = await createMachine('footprint')
+await prepareImage(machine)
+ok(await machine.ctl('up'))
+await deploy(machine, pods ?? 0)
+await wait(settle ?? 0)
+const before = usageOf(machine.folder)
+await wait(seconds ?? 0)
+const after = usageOf(machine.folder)
+process.stdout.write(`${report(before, after)}\n`)
+
+async function deploy({ ctl, run }: Machine, replicas: number): Promise<void> {
+  const labels = { app: 'idle' }
+  const container = { name: 'main', image, imagePullPolicy: 'IfNotPresent', command: ['sh', '-c', script] }
+  const spec = {
+    replicas,
+    selector: { matchLabels: labels },
+    template: { metadata: { labels }, spec: { containers: [container] } },
+  }
+  const input = JSON.stringify({ apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'idle' }, spec })
+  ok(await run(process.execPath, [`${root}/dist/programs/ctl.mjs`, 'apply', '-f', '-'], { input }))
+  ok(await ctl('rollout', 'status', 'deployment/idle', '--timeout=300s'))
+}
+
+function report(was: readonly Usage[], is: readonly Usage[]): string {
+  const lines = is.map(({ program, pid, rssMiB, cpuMs }) => {
+    const earlier = was.find((one) => one.pid === pid)
+    if (earlier === undefined) throw new Error(`${program} was started again while it was watched`)
+    return { program, rssMiB, share: (cpuMs - earlier.cpuMs) / ((seconds ?? 0) * 10) }
+  })
+  const total = lines.reduce((sum, { rssMiB, share }) => ({ rssMiB: sum.rssMiB + rssMiB, share: sum.share + share }), {
+    rssMiB: 0,
+    share: 0,
+  })
+  return [...lines, { program: 'all', ...total }]
+    .map(
+      ({ program, rssMiB, share }) =>
+        `${program.padEnd(13)}${rssMiB.toFixed(0).padStart(5)} MiB  ${share.toFixed(2).padStart(6)} % of a core`,
+    )
+    .join('\n')
+}
+
+function wait(s: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, s * 1_000))
+}
