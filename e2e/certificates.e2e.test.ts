@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -57,6 +57,20 @@ test('an agent whose certificate has ended says so and kills nothing; ctl up giv
   const issue = ['issue-node-cert', '--data-dir', m.dataDir, '--node-name', 'one', '--out', join(m.dataDir, 'agent/pki')]
   ok(await m.run(process.execPath, [program, ...issue, '--certificate-life', '1s']))
   await eventually('its end', async () => readCertificate(nodePem()).endMs < Date.now() || undefined)
+  const kubeconfig = join(m.folder, 'ended.kubeconfig')
+  const pki = (name: string): string => join(m.dataDir, name)
+  const [cluster, user] = [
+    { server: 'https://127.0.0.1:6443', 'certificate-authority': pki('pki/cluster-ca.crt') },
+    { 'client-certificate': pki('agent/pki/node.pem'), 'client-key': pki('agent/pki/node.pem') },
+  ]
+  const context = { cluster: 'c', user: 'u' }
+  const config = { clusters: [{ name: 'c', cluster }], users: [{ name: 'u', user }], contexts: [{ name: 'x', context }] }
+  writeFileSync(kubeconfig, JSON.stringify({ ...config, 'current-context': 'x' }))
+  const refused = await m.ctl('get', 'nodes', '--kubeconfig', kubeconfig)
+  expect([refused.code, refused.stderr]).toEqual([
+    1,
+    expect.stringMatching(/the certificate of "system:node:one" in .*ended\.kubeconfig ended at \d{4}-/),
+  ])
   // It is shown when a session is opened: this ends the one that is open.
   const pid = /control plane: running \(pid (\d+)\)/.exec((await m.ctl('status')).stdout)?.[1]
   process.kill(Number(pid), 'SIGKILL')
