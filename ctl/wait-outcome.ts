@@ -57,9 +57,13 @@ export async function waitForOutcome(options: WaitOptions, context: Context): Pr
   }
 }
 
+/** Of several objects the last ones come when the time may be over: how it is with them is told all the same. */
+const firstLookMs = 5_000
+
 /** How long is still waited: to the end of the time, or until nothing has changed for too long. */
 class Patience {
   readonly #clock: Clock
+  readonly #startMs: number
   readonly #untilMs: number
   readonly #stallMs: number | undefined
   #seen = ''
@@ -67,14 +71,16 @@ class Patience {
 
   constructor(clock: Clock, timeoutMs: number, stallMs: number | undefined) {
     this.#clock = clock
-    this.#untilMs = clock.monotonicMs() + timeoutMs
+    this.#startMs = clock.monotonicMs()
+    this.#untilMs = this.#startMs + timeoutMs
     this.#stallMs = stallMs
     this.#sinceMs = clock.monotonicMs()
   }
 
   look(outcome: Outcome | undefined): { readonly leftMs: number; readonly over: string | undefined } {
     const nowMs = this.#clock.monotonicMs()
-    const leftMs = this.#untilMs - nowMs
+    const endMs = outcome === undefined ? Math.max(this.#untilMs, this.#startMs + firstLookMs) : this.#untilMs
+    const leftMs = endMs - nowMs
     if (leftMs <= 0) return { leftMs: 0, over: 'timed out' }
     const isStuck = outcome !== undefined && outcome.why.length > 0
     const seen = isStuck ? JSON.stringify([outcome.line, outcome.why]) : ''
