@@ -11,7 +11,7 @@ import { type Service, type SuperviseOptions, superviseGroups } from '../lib/ser
 import { createApiServer } from './apiserver/server.ts'
 import { composeCore } from './core.ts'
 import { etcdProcess } from './etcd-process/etcd-process.ts'
-import { externalEtcd } from './external-etcd.ts'
+import { externalEtcd, followExternalEtcd } from './external-etcd.ts'
 import { grpcListener } from './gateway/grpc-listener.ts'
 import { RenewableCredentials } from './gateway/server-tls.ts'
 import { maintenance } from './maintenance.ts'
@@ -69,20 +69,18 @@ export async function runControlPlane(options: Options, deps: ControlPlaneDeps, 
 
 interface Etcd {
   readonly store: EtcdStore
-  /** The child process, where we run it ourselves. */
-  readonly process: readonly Service[]
-  /** Shows the newest certificates from now on. */
-  renew(pki: Pki): Promise<void>
+  /** Whether we run it ourselves. */
+  readonly isOurs: boolean
+  /** The child process, or what follows the files of somebody else's. */
+  readonly services: readonly Service[]
+  /** Shows our newest certificates from now on. */
+  renew(pki: Pki): void
 }
 
 async function createEtcd(options: Options, certificates: Certificates, { clock, log, random }: ControlPlaneDeps): Promise<Etcd> {
   if (options.etcdEndpoints.length > 0) {
     const store = etcdStore({ ...(await externalEtcd(options)), clock, random, log })
-    const renew = async (): Promise<void> => {
-      const { tls } = await externalEtcd(options)
-      if (tls !== undefined) store.setTls(tls)
-    }
-    return { store, process: [], renew }
+    return { store, isOurs: false, services: [followExternalEtcd(options, { store, clock, log })], renew: () => undefined }
   }
   const { etcdServer, etcdAuthorityFile } = certificates.pki
   const child = etcdProcess({
@@ -98,7 +96,7 @@ async function createEtcd(options: Options, certificates: Certificates, { clock,
     log,
   })
   const store = etcdStore({ endpoints: child.endpoints, tls: etcdClientTls(certificates.pki), clock, random, log })
-  return { store, process: [child], renew: async (pki) => store.setTls(etcdClientTls(pki)) }
+  return { store, isOurs: true, services: [child], renew: (pki) => store.setTls(etcdClientTls(pki)) }
 }
 
 const etcdClientTls = ({ etcdAuthority, etcdClient }: Pki) => ({
@@ -170,18 +168,17 @@ async function compose(options: Options, { certificates, etcd, store, rewrite }:
       core.informers.every((one) => (one as { hasSynced?: boolean }).hasSynced === true)
         ? undefined
         : 'the informers have not synced',
-    maintenance: maintenance({ certificates, nodes: core.nodes, rewrite, isEtcdShared: etcd.process.length === 0 }),
+    maintenance: maintenance({ certificates, nodes: core.nodes, rewrite, isEtcdShared: !etcd.isOurs }),
   })
-  const upkeep =
-    etcd.process.length > 0
-      ? [
-          createCompactor({ store, clock, log }),
-          createEtcdUpkeep({ store: etcd.store, quotaBytes: etcdQuotaBytes, clock, log, metrics }),
-        ]
-      : []
+  const upkeep = etcd.isOurs
+    ? [
+        createCompactor({ store, clock, log }),
+        createEtcdUpkeep({ store: etcd.store, quotaBytes: etcdQuotaBytes, clock, log, metrics }),
+      ]
+    : []
   return {
     services: [
-      [...etcd.process, certificates],
+      [...etcd.services, certificates],
       [core.cache, ...upkeep, memory, rewrite],
       core.informers,
       [apiServer],
@@ -190,7 +187,7 @@ async function compose(options: Options, { certificates, etcd, store, rewrite }:
     async use(pki) {
       apiServer.setTls(tlsOf(pki, pki.apiserver))
       credentials.renew(tlsOf(pki, pki.gateway))
-      await etcd.renew(pki)
+      etcd.renew(pki)
       await writeAdminKubeconfig(options, pki)
     },
   }

@@ -1,11 +1,12 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { systemClock } from '../lib/clock.ts'
-import { silentLog } from '../lib/log.ts'
-import { externalEtcd } from './external-etcd.ts'
+import { FakeClock, systemClock } from '../lib/clock.ts'
+import { type Log, silentLog } from '../lib/log.ts'
+import { externalEtcd, followExternalEtcd } from './external-etcd.ts'
 import { Authority } from './pki/authority.ts'
+import type { EtcdTls } from './store/etcd-client.ts'
 
 let folder = ''
 const at = (name: string): string => join(folder, name)
@@ -50,4 +51,35 @@ test.each<[string, () => Parameters<typeof externalEtcd>[0], RegExp]>([
   ['a key of another', () => ({ etcdEndpoints: secure, ...files(), etcdKey: at('other.key') }), /--etcd-key: ".*" is no key of/],
 ])('%s is refused by the name of its flag', async (_what, options, message) => {
   await expect(externalEtcd(options())).rejects.toThrow(message)
+})
+
+test('certificates that are put into the files are taken up, and damaged ones change nothing', async () => {
+  const clock = new FakeClock()
+  const options = { etcdEndpoints: secure, etcdCa: at('ca.crt'), etcdCert: at('new.crt'), etcdKey: at('new.key') }
+  const put = async (from: string): Promise<void> => {
+    for (const kind of ['crt', 'key']) await copyFile(at(`${from}.${kind}`), at(`new.${kind}`))
+  }
+  await put('client')
+  const shown: (string | undefined)[] = []
+  const log: Log = { ...silentLog, error: () => void shown.push('error') }
+  const stop = new AbortController()
+  const store = { setTls: ({ cert }: EtcdTls) => void shown.push(cert) }
+  const running = followExternalEtcd(options, { store, clock, log })
+    .run(stop.signal)
+    .catch(() => undefined)
+  const look = async (): Promise<void> => {
+    await expect.poll(() => clock.nextTimerAt).toBeDefined()
+    clock.step(600_000)
+    await expect.poll(() => clock.nextTimerAt).toBeDefined()
+  }
+  await look()
+  expect(shown).toEqual([])
+  await writeFile(at('new.crt'), 'damaged')
+  await look()
+  expect(shown).toEqual(['error'])
+  await put('other')
+  await look()
+  expect(shown).toEqual(['error', await readFile(at('other.crt'), 'utf8')])
+  stop.abort()
+  await running
 })

@@ -1,7 +1,11 @@
 import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { createSecureContext } from 'node:tls'
+import { sleep } from '../lib/async.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Log } from '../lib/log.ts'
 import { OptionError } from '../lib/options.ts'
+import type { Service } from '../lib/service.ts'
 import type { Options } from './options.ts'
 import type { EtcdTls } from './store/etcd-client.ts'
 
@@ -31,6 +35,34 @@ export async function externalEtcd(
     throw new OptionError(`--etcd-key: "${etcdKey}" is no key of the certificate "${etcdCert}"`, { cause: err })
   }
   return { endpoints, tls: { ca, cert, key } }
+}
+
+/** Files that somebody replaces are read again this often. */
+const lookEveryMs = 600_000
+
+/** Shows certificates that were put into the files anew. What cannot be used is logged, and the ones before stay. */
+export function followExternalEtcd(
+  options: Parameters<typeof externalEtcd>[0],
+  { store, clock, log }: { store: { setTls(tls: EtcdTls): void }; clock: Clock; log: Log },
+): Service {
+  return {
+    name: 'certificates of etcd',
+    async run(signal) {
+      let shown = await externalEtcd(options)
+      for (;;) {
+        await sleep(clock, lookEveryMs, signal)
+        try {
+          const now = await externalEtcd(options)
+          if (now.tls === undefined || JSON.stringify(now.tls) === JSON.stringify(shown.tls)) continue
+          store.setTls(now.tls)
+          shown = now
+          log.info('new certificates for etcd are in use')
+        } catch (err) {
+          log.error('the certificates for etcd cannot be used', { err })
+        }
+      }
+    },
+  }
 }
 
 /** Whether they are reached by TLS: all or none. */
