@@ -50,7 +50,8 @@ export async function start(at: Installation, daemon: Daemon): Promise<number> {
     const child = spawn(daemon.command, daemon.args, {
       detached: true,
       stdio: ['ignore', fd, fd],
-      env: { ...process.env, ...daemon.env },
+      // The C library otherwise keeps freed memory apart for each thread.
+      env: { MALLOC_ARENA_MAX: '2', ...process.env, ...daemon.env },
       cwd: '/',
     })
     const { pid } = child
