@@ -109,9 +109,12 @@ function checkKind(kind: KindDef, { apiVersion, kind: name }: Readonly<Record<st
   const isThis = (given: unknown, wanted: string): boolean => given === undefined || given === '' || given === wanted
   if (!isThis(apiVersion, kind.apiVersion) || !isThis(name, kind.kind))
     throw badRequest(
-      `the object is a ${String(apiVersion)} ${String(name)}, which cannot be handled as a ${kind.apiVersion} ${kind.kind}`,
+      `the object is a ${named(apiVersion)} ${named(name)}, which cannot be handled as a ${kind.apiVersion} ${kind.kind}`,
     )
 }
+
+/** Of what a client sent in the place of a text nothing is known, not even whether it can be made one. */
+const named = (given: unknown): string => (typeof given === 'string' ? given.slice(0, 100) : described(given))
 
 const cannotBe = (kind: KindDef): string => `${kind.kind} in version "${kind.version}" cannot be handled as a ${kind.kind}`
 

@@ -41,23 +41,25 @@ export const Secret = defineKind({
 export type Secret = ObjectOf<typeof Secret>
 
 /** Keys that a type promises to those who use the secret. */
-const promised: Readonly<Record<string, readonly string[]>> = {
-  'kubernetes.io/dockerconfigjson': ['.dockerconfigjson'],
-  'kubernetes.io/dockercfg': ['.dockercfg'],
-  'kubernetes.io/ssh-auth': ['ssh-privatekey'],
-  'kubernetes.io/tls': ['tls.crt', 'tls.key'],
-}
-const loginKeys: Readonly<Record<string, string>> = {
-  'kubernetes.io/dockerconfigjson': '.dockerconfigjson',
-  'kubernetes.io/dockercfg': '.dockercfg',
-}
+const promised: ReadonlyMap<string, readonly string[]> = new Map(
+  Object.entries({
+    'kubernetes.io/dockerconfigjson': ['.dockerconfigjson'],
+    'kubernetes.io/dockercfg': ['.dockercfg'],
+    'kubernetes.io/ssh-auth': ['ssh-privatekey'],
+    'kubernetes.io/tls': ['tls.crt', 'tls.key'],
+  }),
+)
+const loginKeys: ReadonlyMap<string, string> = new Map([
+  ['kubernetes.io/dockerconfigjson', '.dockerconfigjson'],
+  ['kubernetes.io/dockercfg', '.dockercfg'],
+])
 const accountAnnotation = 'kubernetes.io/service-account.name'
 
 function* checkSecret(secret: Secret): Wrong {
   const { data = {}, type = 'Opaque' } = secret
   yield* checkData('data', data)
   yield* checkDataSize('data', base64Size(data))
-  for (const key of promised[type] ?? []) {
+  for (const key of promised.get(type) ?? []) {
     if (!Object.hasOwn(data, key)) yield required(`data[${key}]`)
   }
   if (type === 'kubernetes.io/basic-auth' && data['username'] === undefined && data['password'] === undefined) {
@@ -67,7 +69,7 @@ function* checkSecret(secret: Secret): Wrong {
   if (type === 'kubernetes.io/service-account-token' && (secret.metadata.annotations?.[accountAnnotation] ?? '') === '') {
     yield required(`metadata.annotations[${accountAnnotation}]`)
   }
-  const loginKey = loginKeys[type]
+  const loginKey = loginKeys.get(type)
   const login = loginKey === undefined ? undefined : data[loginKey]
   // The value itself is confidential: it must not show in a message.
   if (login !== undefined && !isJson(fromBase64(login)))

@@ -1,4 +1,4 @@
-import type { ScalarTag, Tags } from 'yaml'
+import { Lexer, Parser, type ScalarTag, type Tags } from 'yaml'
 
 /**
  * How Kubernetes' own programs read a manifest: YAML 1.1 (`0400` is octal, `yes` is true), but times and numbers to the
@@ -48,3 +48,24 @@ function isForeign(tag: Tags[number]): boolean {
   const isBase60 = 'format' in tag && tag.format === 'TIME'
   return isBase60 || tag.tag.endsWith(':timestamp') || tag.tag.endsWith(':binary')
 }
+
+/** A reader spends some 10 µs on each piece, and this often on what an alias stands for. */
+const pieceLimit = 50_000
+const aliasedLimit = 1_000_000
+
+/** What is too much in a text for a reader that must not keep others waiting. Of any text: this looks without reading. */
+export function tooMuchYaml(text: string, levels: number): string | undefined {
+  const parser = new Parser()
+  let pieces = 0
+  let aliases = 0
+  for (const lexeme of new Lexer().lex(text)) {
+    pieces++
+    if (lexeme.startsWith('*')) aliases++
+    if (pieces > pieceLimit) return `it has more than ${pieceLimit} pieces`
+    for (const _ of parser.next(lexeme));
+    if (parser.stack.filter(({ type }) => collections.has(type)).length > levels) return `nested deeper than ${levels} levels`
+  }
+  return aliases * pieces > aliasedLimit ? `it has ${aliases} aliases among ${pieces} pieces, which is too much` : undefined
+}
+
+const collections = new Set(['block-map', 'block-seq', 'flow-collection'])

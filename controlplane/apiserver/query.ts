@@ -62,13 +62,18 @@ export function withDeleteOptions(options: RequestOptions, body: unknown): Reque
   const query = new URLSearchParams()
   for (const name of ['gracePeriodSeconds', 'propagationPolicy'] as const) {
     const value = body[name]
-    if (value !== undefined && value !== null) query.set(name, String(value))
+    if (value !== undefined && value !== null) query.set(name, asText(value))
   }
-  for (const one of Array.isArray(body['dryRun']) ? body['dryRun'] : []) query.set('dryRun', String(one))
+  const { dryRun } = body
+  if (dryRun !== undefined && dryRun !== null && !Array.isArray(dryRun)) throw badRequest('dryRun: Invalid value: must be a list')
+  for (const one of dryRun ?? []) query.set('dryRun', asText(one))
   if (body['orphanDependents'] === true && !query.has('propagationPolicy')) query.set('propagationPolicy', 'Orphan')
   const preconditions = isObject(body['preconditions']) ? readPreconditions(body['preconditions']) : {}
   return { ...options, ...readOptions(query), ...preconditions }
 }
+
+/** Of what is neither text nor number too: that it is wrong is said by whoever reads it. */
+const asText = (value: unknown): string => (typeof value === 'string' ? value : (JSON.stringify(value) ?? ''))
 
 function readPreconditions(given: Readonly<Record<string, unknown>>): Pick<RequestOptions, 'preconditions'> {
   const { uid, resourceVersion } = given

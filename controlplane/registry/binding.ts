@@ -31,10 +31,12 @@ const bindingName = { group: '', plural: 'bindings', kind: 'Binding' }
 function readBinding({ name }: Place, body: unknown): { readonly node: string; readonly uid: string | undefined } {
   if (!isObject(body)) throw badRequest('the body is no Binding')
   const { target, metadata, kind = 'Binding' } = body
-  if (kind !== 'Binding') throw badRequest(`the body is a ${String(kind).slice(0, 100)}, expected a Binding`)
+  if (kind !== 'Binding') throw badRequest(`kind: ${JSON.stringify(kind)?.slice(0, 100)}, expected "Binding"`)
   const meta = isObject(metadata) ? metadata : {}
   if (meta['name'] !== undefined && meta['name'] !== name) {
-    throw badRequest(`the name of the object (${String(meta['name'])}) does not match the name on the URL (${name})`)
+    throw badRequest(
+      `the name of the object (${JSON.stringify(meta['name'])?.slice(0, 300)}) does not match the name on the URL (${name})`,
+    )
   }
   if (!isObject(target) || typeof target['name'] !== 'string' || target['name'] === '') {
     throw invalidObject(bindingName, name, [required('target.name', 'the node to run on')])

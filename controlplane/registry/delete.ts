@@ -108,9 +108,12 @@ function terminating(namespace: ApiObject): ApiObject {
 function graceOf({ strategy }: KindDef, object: ApiObject, { gracePeriodSeconds }: DeleteOptions): number {
   const own = strategy.deleteGraceSeconds?.(object) ?? 0
   // 0: there is nobody who would use the time.
-  if (own === 0 || gracePeriodSeconds === undefined) return own
-  return gracePeriodSeconds < 0 ? 1 : gracePeriodSeconds
+  if (own === 0 || gracePeriodSeconds === undefined) return Math.min(own, longestGrace)
+  return gracePeriodSeconds < 0 ? 1 : Math.min(gracePeriodSeconds, longestGrace)
 }
+
+/** Some 30 years, so that the time when an object is due to be gone can still be written. */
+const longestGrace = 1_000_000_000
 
 function withFinalizers(object: ApiObject, policy: DeleteOptions['propagationPolicy']): ApiObject {
   if (policy === undefined) return object

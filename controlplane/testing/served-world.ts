@@ -8,7 +8,7 @@ import { type HttpsTransport, httpsTransport } from '../../client/https-transpor
 import { podStreams } from '../../client/streams.ts'
 import { createClient } from '../../client/typed-client.ts'
 import { systemClock } from '../../lib/clock.ts'
-import { silentLog } from '../../lib/log.ts'
+import { type Log, silentLog } from '../../lib/log.ts'
 import { createMetrics } from '../../lib/metrics.ts'
 import type { Limits } from '../apiserver/options.ts'
 import { createApiServer } from '../apiserver/server.ts'
@@ -39,11 +39,14 @@ export async function createServedWorld({
   limits = {},
   port = 0,
   historyPerKind,
+  log = silentLog,
 }: {
   streams?: PodStreams
   limits?: Partial<Limits>
   port?: number
   historyPerKind?: number
+  /** Of the API server. */
+  log?: Log
 } = {}): Promise<ServedWorld> {
   const folder = await mkdtemp(join(tmpdir(), 'skiff-served-'))
   const pki = await loadOrCreatePki(folder, { hosts: ['127.0.0.1', 'localhost'], clock: systemClock, log: silentLog })
@@ -57,7 +60,7 @@ export async function createServedWorld({
     host: '127.0.0.1',
     port,
     clock: systemClock,
-    log: silentLog,
+    log,
     metrics: createMetrics('skiff_'),
     limits,
   })
