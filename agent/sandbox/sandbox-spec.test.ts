@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Pod } from '../../api/kinds/pod.ts'
-import { hostPortsOf, sandboxSpec } from './sandbox-spec.ts'
+import { hostPortsOf, needsEngineNetwork, sandboxSpec } from './sandbox-spec.ts'
 
 function pod(spec: Partial<Pod['spec']> = {}): Pod {
   const ports = [
@@ -36,4 +36,16 @@ test('a sandbox carries its address and ports as labels and has no rights', () =
 test('with the node’s network there is neither an address nor a host name of its own', () => {
   const spec = sandboxSpec({ pod: pod({ hostNetwork: true }), attempt: 0, image: 'skiff/pause:x', ip: undefined })
   expect(spec).toMatchObject({ annotations: {}, hostNetwork: true, hostname: undefined })
+})
+
+test('a sandbox that makes its own network says so on its label, and is told by an argument', () => {
+  const spec = sandboxSpec({ pod: pod(), attempt: 0, image: 'skiff/pause:x', ip: '10.85.3.2', leavesNetwork: true })
+  expect(spec).toMatchObject({ hostNetwork: true, leavesNetwork: true, hostname: 'web', args: ['own'] })
+  expect(spec.annotations).toMatchObject({ ip: '10.85.3.2', network: 'own' })
+})
+
+test('only the engine can set kernel settings of a network, and the node’s network is nobody’s to leave', () => {
+  expect(needsEngineNetwork(pod())).toBe(false)
+  expect(needsEngineNetwork(pod({ hostNetwork: true }))).toBe(true)
+  expect(needsEngineNetwork(pod({ securityContext: { sysctls: [{ name: 'net.core.somaxconn', value: '9' }] } }))).toBe(true)
 })
