@@ -98,6 +98,7 @@ export function composeCore(options: CoreOptions, deps: CoreDeps): Core {
     log,
     metrics,
     epoch: () => leader.incarnation?.epoch ?? 0,
+    startRevision,
     incarnation: () => leader.incarnation?.id ?? '',
     liftEpoch: (above, opts) => leader.liftEpoch(above, opts),
     // Read at each session: it is not known before bootstrap has run.

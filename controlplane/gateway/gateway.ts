@@ -37,6 +37,8 @@ export interface GatewayOptions {
   readonly clusterUid: string
   /** Of the leader as far as this process knows: grows with each election. */
   readonly epoch: () => number
+  /** The revision of the election: no node is told anything before the informers have reached it (law 3). */
+  readonly startRevision?: () => number
   /** Of the store: another one when it was restored. */
   readonly incarnation?: () => string
   /**
@@ -258,7 +260,7 @@ class SessionGateway implements Gateway {
     if (this.#sessions.size >= maxSessions && !this.#sessions.has(node)) throw new Denied('too many nodes have a session')
     this.#sessions.get(node)?.close('a newer session of this node has replaced it')
     const { client, clientFor, informers, clock, log, events, clusterUid, epoch, serviceCidr, clusterCidr } = this.#options
-    const { incarnation = () => '', heartbeatMs = 5000 } = this.#options
+    const { incarnation = () => '', startRevision = () => 0, heartbeatMs = 5000 } = this.#options
     const own = clientFor(node)
     const session = new NodeSession(node, line, {
       clock,
@@ -281,7 +283,7 @@ class SessionGateway implements Gateway {
         clusterCidr,
         incarnation: incarnation(),
       }),
-      synced: (signal) => informers.waitForSync({ signal }),
+      synced: (signal) => informers.waitFor(Math.max(1, startRevision()), { signal }),
       wanted: () => ({
         pods: this.#pods.byIndex(byNode, node),
         config: (key) => this.#config(key),

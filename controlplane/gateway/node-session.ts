@@ -25,7 +25,7 @@ export interface NodeSessionDeps {
   readonly view: NodeView
   readonly heartbeatMs: number
   welcome(podCidr: string): Welcome
-  /** Resolves when the informers know everything that was there at the start. */
+  /** Resolves when the informers know everything that was there when this control plane was elected. */
   synced(signal: AbortSignal): Promise<void>
   wanted(): Wanted
   services(): ServiceTable

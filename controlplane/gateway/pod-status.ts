@@ -67,8 +67,22 @@ export function mergeStatus(before: PodStatus, told: PodStatus): PodStatus {
   const nominated = before.nominatedNodeName === undefined ? {} : { nominatedNodeName: before.nominatedNodeName }
   const start = before.startTime === undefined ? {} : { startTime: before.startTime }
   const counts = countsKept(before, told)
-  return { ...told, ...counts, ...kept, ...nominated, ...start, ...(conditions.length === 0 ? {} : { conditions }) }
+  return {
+    ...addressKept(before, told),
+    ...told,
+    ...counts,
+    ...kept,
+    ...nominated,
+    ...start,
+    ...(conditions.length === 0 ? {} : { conditions }),
+  }
 }
+
+/** What a pod that has ended was reached by; an agent that was started since knows nothing of it. */
+const addressKept = ({ phase, podIP, podIPs }: PodStatus, told: PodStatus): Pick<PodStatus, 'podIP' | 'podIPs'> =>
+  podIP === undefined || phase !== told.phase || (phase !== 'Succeeded' && phase !== 'Failed')
+    ? {}
+    : { podIP, ...(podIPs === undefined ? {} : { podIPs }) }
 
 /** Restarts are never undone: an agent counts by the containers that are there, and somebody may have removed some. */
 function countsKept(before: PodStatus, told: PodStatus): Pick<PodStatus, 'containerStatuses' | 'initContainerStatuses'> {

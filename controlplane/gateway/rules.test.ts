@@ -75,6 +75,12 @@ test('a status keeps what is not the agent’s to say', () => {
   expect(mergeStatus(ended, told)).toBe(ended)
 })
 
+test('a pod that has ended keeps the address that it had', () => {
+  const ended = { phase: 'Succeeded' as const, podIP: '10.42.0.3', podIPs: [{ ip: '10.42.0.3' }] }
+  expect(mergeStatus(ended, { phase: 'Succeeded' })).toMatchObject(ended)
+  expect(mergeStatus({ ...ended, phase: 'Running' }, { phase: 'Running' }).podIP).toBeUndefined()
+})
+
 test('restarts that were counted stay counted when the containers that told of them are gone', () => {
   const status = (restartCount: number) => ({
     containerStatuses: [{ name: 'c', restartCount, ready: true, image: 'i', imageID: '' }],

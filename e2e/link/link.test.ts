@@ -113,6 +113,21 @@ test('a control plane that was away gets the statuses of meanwhile, and goes on 
   await eventually(() => expect(desired.pods()).toHaveLength(2))
 })
 
+test('a new leader tells nothing before it has seen everything up to its election', async () => {
+  await using bed = await createBed()
+  const { desired } = await bed.agent('a')
+  await bed.pod('p', 'a')
+  await eventually(() => expect(desired.pods()).toHaveLength(1))
+  const told = desired.position.resultsIn
+  await bed.restart({ startRevision: () => bed.world.store.revision + 1000 })
+  await eventually(() => expect(bed.gateway.nodes).toEqual(['a']))
+  await bed.pod('q', 'a')
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  expect(desired.position.resultsIn).toBe(told)
+  await bed.restart({ startRevision: () => bed.world.store.revision })
+  await eventually(() => expect(desired.pods()).toHaveLength(2))
+})
+
 test('the connection breaks: the session is resumed by the same gateway without a complete set', async () => {
   await using bed = await createBed()
   const first = await bed.agent('a')
