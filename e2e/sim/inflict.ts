@@ -184,6 +184,7 @@ export class Inflictor {
   end(): void {
     for (const undo of this.#undos) undo()
     this.#undos.clear()
+    for (const { process } of [...this.#world.agents, ...this.#world.planes]) process.disarm()
   }
 
   /** Somebody keeps copies of the nodes' disks, and puts back an old one. */

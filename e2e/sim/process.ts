@@ -68,6 +68,10 @@ export class SimProcess {
     this.#deathIn = { calls, moment }
   }
 
+  disarm(): void {
+    this.#deathIn = undefined
+  }
+
   pause(): void {
     if (this.isRunning) this.#state = 'paused'
   }

@@ -53,9 +53,11 @@ export class SimWorld {
   readonly agents: Agent[] = []
   readonly #chance: Chance
   readonly #plant: Plant
-  readonly #print: ((line: string) => void) | undefined
+  #print: ((line: string) => void) | undefined
   readonly #hash = createHash('sha256')
   readonly #restarts = new Map<string, number>()
+  /** Of all processes that there have ever been. */
+  readonly #stops: AbortController[] = []
   /** Whatever dies is started again at once. */
   #isCalm = false
   #api: { process: SimProcess; client: Client } | undefined
@@ -128,10 +130,22 @@ export class SimWorld {
     this.#isCalm = true
   }
 
+  /** Node keeps signals that are waited for; aborting them lets the whole world be forgotten. */
+  close(): void {
+    this.#print = undefined
+    for (const stop of this.#stops) stop.abort(new Error('the run is over'))
+  }
+
+  #newStop(): AbortController {
+    const stop = new AbortController()
+    this.#stops.push(stop)
+    return stop
+  }
+
   startApi(): void {
     const process = this.#process('api', () => this.#later('api', 500, () => this.startApi()))
     const store = this.#storeFor(process, this.apiFaults)
-    const { signal } = new AbortController()
+    const { signal } = this.#newStop()
     this.#api = { process, client: runSimApi({ process, store: this.#planted(store), log: this.#log(process), signal }) }
   }
 
@@ -196,7 +210,7 @@ export class SimWorld {
       this.#later(name, 1000, () => this.startPlane(must(this.#plane(name), 'planes stay')))
     })
     const store = this.#storeFor(process, faults)
-    return { process, store, stop: new AbortController() }
+    return { process, store, stop: this.#newStop() }
   }
 
   #plane(name: string): Plane | undefined {
@@ -224,7 +238,7 @@ export class SimWorld {
 
   #agentParts(node: SimNode): Pick<Agent, 'process' | 'stop'> {
     const restart = (): void => this.startAgent(must(this.#agent(node), 'agents stay'))
-    return { process: this.#process(node.name, () => this.#later(node.name, 1000, restart)), stop: new AbortController() }
+    return { process: this.#process(node.name, () => this.#later(node.name, 1000, restart)), stop: this.#newStop() }
   }
 
   #agent(node: SimNode): Agent | undefined {
