@@ -1,5 +1,5 @@
 import { dequal } from 'dequal'
-import { badRequest, invalidPatch } from '../meta/status.ts'
+import { badRequest, invalidPatch, tooLarge } from '../meta/status.ts'
 import { isObject, isUnsafeKey, type Json } from './json.ts'
 
 const operationLimit = 10_000
@@ -20,7 +20,7 @@ interface Operation {
 export function applyJsonPatch(target: Json, patch: Json): Json {
   if (!Array.isArray(patch)) throw badRequest('a JSON patch is a list of operations')
   if (patch.length > operationLimit)
-    throw badRequest(`the patch has ${patch.length} operations, at most ${operationLimit} are allowed`)
+    throw tooLarge(`the patch has ${patch.length} operations, at most ${operationLimit} are allowed`)
   const operations = (patch as readonly Json[]).map(readOperation)
   const budget = { copies: copyLimit }
   return operations.reduce((value, operation) => applyOperation(value, operation, budget), target)
@@ -57,7 +57,7 @@ interface Budget {
 /** What is copied is shared until it is changed, but it is written out in full in the end. */
 function spend(value: Json, budget: Budget): void {
   budget.copies -= 1
-  if (budget.copies < 0) throw badRequest(`the copies of the patch have more than ${copyLimit} values`)
+  if (budget.copies < 0) throw tooLarge(`the copies of the patch have more than ${copyLimit} values`)
   if (typeof value === 'object' && value !== null) for (const part of Object.values(value)) spend(part, budget)
 }
 

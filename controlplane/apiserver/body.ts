@@ -20,6 +20,9 @@ const patchTypes: Readonly<Record<string, PatchType>> = {
 
 /** Reads a request's body, at most `limit` bytes of it. Throws RequestEntityTooLarge beyond. */
 export async function readBytes(request: Http2ServerRequest, limit: number): Promise<Buffer> {
+  const encoding = request.headers['content-encoding'] ?? 'identity'
+  if (encoding !== 'identity')
+    throw unsupportedMediaType(`the content encoding "${String(encoding).slice(0, 100)}" is not supported`)
   const said = Number(request.headers['content-length'] ?? 0)
   if (said > limit) throw tooLarge(`the body has ${said} bytes, and at most ${limit} are taken`)
   const chunks: Buffer[] = []

@@ -4,8 +4,9 @@ import type { ApiResponse, DeleteOptions, RequestOptions } from '../../api/meta/
 import { badRequest, conflict, forbidden, isNotFound } from '../../api/meta/status.ts'
 import { forEachLimit } from '../../lib/async.ts'
 import { formatTime, parseTime } from '../../lib/clock.ts'
+import { objectKey } from '../store/keys.ts'
 import { answer, type Call, type Deps, isNamespace, placeOf, success, withAllocations } from './call.ts'
-import { type Change, changeObject, type Outcome, type Place, type Taken } from './commit.ts'
+import { type Change, changeObject, type Outcome, type Place, placeKey, type Taken } from './commit.ts'
 import { fieldsOf, isSame, withGeneration, withMeta, withoutMeta } from './prepare.ts'
 import { readList } from './read.ts'
 
@@ -15,6 +16,7 @@ const lasting = ['default', 'kube-system', 'kube-public', 'kube-node-lease']
 
 export async function remove(deps: Deps, call: Call): Promise<ApiResponse> {
   const place = placeOf(call)
+  if (await removeUnreadable(deps, call, place)) return answer(success(place))
   const outcome = await removeOne(deps, call, place)
   // What lives on for a while is shown as it is now.
   return answer(outcome.type === 'deleted' ? success(place, outcome.object) : outcome.object)
@@ -35,6 +37,24 @@ export async function removeCollection(deps: Deps, call: Call): Promise<ApiRespo
     }
   })
   return answer(list)
+}
+
+/**
+ * A damaged value holds no finalizers and no uid that could be looked at: who names it wants it gone. Only by name; what
+ * goes through lists, such as the emptying of a namespace, does not see it.
+ */
+async function removeUnreadable({ store, cache, log }: Deps, { options, opts }: Call, place: Place): Promise<boolean> {
+  if (options.preconditions !== undefined || isNamespace(place.kind)) return false
+  await cache.ready(opts)
+  const damage = cache.unreadable(place.kind, placeKey(place))
+  if (damage === undefined) return false
+  if (opts.dryRun) return true
+  const key = objectKey(place.kind, place.namespace, place.name)
+  const conditions = [{ key, modRevision: damage.modRevision }, ...(opts.fence === undefined ? [] : [opts.fence])]
+  const result = await store.commit({ conditions, writes: [{ delete: key }] }, opts)
+  await cache.waitFor(result.revision, opts)
+  if (result.committed) log.warn('a value that could not be read was deleted', { key })
+  return result.committed
 }
 
 function removeOne(deps: Deps, { options, opts }: Call, place: Place): Promise<Outcome> {

@@ -1,3 +1,4 @@
+import { kindOf } from '../../api/kinds/registry.ts'
 import type { ApiObject } from '../../api/meta/object-meta.ts'
 import { parseObjectKey } from './keys.ts'
 import type { KeyValue } from './store.ts'
@@ -57,9 +58,12 @@ function isObject(value: unknown): value is ApiObject {
   return typeof apiVersion === 'string' && typeof kind === 'string' && typeof metadata === 'object' && metadata !== null
 }
 
-function checkPlace(key: string, { metadata }: ApiObject): void {
+function checkPlace(key: string, { apiVersion, kind, metadata }: ApiObject): void {
   const place = parseObjectKey(key)
   if (place === undefined) throw new Error('it does not lie where objects lie')
+  const known = kindOf(apiVersion, kind)
+  if (known !== undefined && (known.plural !== place.plural || known.group !== place.group))
+    throw new Error(`it holds a ${kind} in ${apiVersion}`)
   if (metadata.name !== place.name || (metadata.namespace || undefined) !== place.namespace) {
     throw new Error(`it holds the object "${metadata.namespace ?? ''}/${metadata.name ?? ''}"`)
   }

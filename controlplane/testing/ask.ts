@@ -26,8 +26,9 @@ export function ask(
   const pair = anonymous ? {} : { cert: as.cert, key: as.key }
   return new Promise((resolve, reject) => {
     const request = httpsRequest(
-      `${served.url}${path}`,
-      { method, headers: { ...length, ...headers }, ca: served.ca, agent: false, ...pair },
+      served.url,
+      // Not in the address: that would tidy up dots and slashes.
+      { path, method, headers: { ...length, ...headers }, ca: served.ca, agent: false, ...pair },
       (response) => {
         const chunks: Buffer[] = []
         response.on('data', (chunk: Buffer) => chunks.push(chunk))
