@@ -49,6 +49,7 @@ class DockerSandboxes implements Sandboxes {
     if (network !== undefined) await this.#adoptFor(network)
     const [newest, ...older] = newestFirst(seen, podUidOf(pod))
     if (newest?.status === 'running') return await this.#connect(pod, newest, network, opts)
+    if (newest !== undefined && isBare(newest) && newest.exitCode === 1) this.#stopLeaving('its program may not make a network')
     const isUnstarted = newest?.status === 'created' && newest.error === undefined
     // The dead ones go first: their host ports are wanted again.
     for (const dead of older) await this.#discard(dead, opts)
@@ -130,7 +131,6 @@ class DockerSandboxes implements Sandboxes {
       await this.#start(id, leavesNetwork, opts)
       const state = (await runtime.listPod(podUidOf(pod), opts)).find((container) => container.id === id)
       if (state?.status === 'running') return state
-      if (leavesNetwork && state?.exitCode === 1) this.#stopLeaving('its program may not make a network')
       throw new RuntimeError('NotFound', `the sandbox of the pod ended at once: ${state?.error ?? 'no reason given'}`)
     } catch (err) {
       // Without a container the address is nobody's. With one its label keeps it, and the next look finds it.

@@ -89,7 +89,10 @@ export class Wiring {
 
   async #wire({ containerId, pid, ip, isBare }: WireTarget, network: ReadyNetwork, opts: AbortOptions): Promise<void> {
     const link = linkName(containerId)
-    const mac = macOf(parseIp(ip) ?? 0)
+    const address = parseIp(ip)
+    // It comes from a label, and goes into a script.
+    if (address === undefined) throw new RuntimeError('InvalidSpec', `the sandbox has "${ip}" for an address`)
+    const mac = macOf(address)
     const { bridge, mtu, gateway } = network
     const outer = [
       `link add ${link} mtu ${mtu} type veth peer name eth0 mtu ${mtu} address ${mac} netns ${pid}`,
