@@ -54,6 +54,8 @@ export interface Probes {
   isReady(podUid: string, containerId: string): boolean
   /** Why the container must be restarted; undefined while it need not be. */
   unhealthy(podUid: string, containerId: string): { readonly message: string; readonly graceMs: number | undefined } | undefined
+  /** A container that ran before this agent did has not answered yet whether it is ready: what was told of it holds. */
+  isAwaited(podUid: string): boolean
   subscribe(listener: ProbeListener): Disposable
 }
 

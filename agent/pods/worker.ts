@@ -190,8 +190,12 @@ export class PodWorker {
     this.#tellBackOffs(view)
   }
 
-  /** A running sandbox whose address is not known yet: a new agent has not asked. Soon it has, and nothing will have changed. */
+  /**
+   * A new agent has not asked yet: a running sandbox for its address, a running container whether it is ready. Soon it
+   * has, and nothing will have changed.
+   */
   #isAdopting({ seen, memory }: PodView): boolean {
+    if (memory.stop === undefined && this.#options.deps.probes.isAwaited(this.#options.uid)) return true
     if (memory.sandbox !== undefined || memory.stop !== undefined || memory.waits.has('sandbox')) return false
     return seen.sandboxes.some(({ status }) => status === 'running')
   }

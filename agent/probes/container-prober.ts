@@ -16,6 +16,9 @@ export interface ProberOptions extends CheckDeps {
   failed(message: string): void
 }
 
+/** Nobody else starts containers: one that has run for longer was there before this agent. */
+const adoptedMs = 2000
+
 const titles: Readonly<Record<ProbeType, string>> = { startup: 'Startup', liveness: 'Liveness', readiness: 'Readiness' }
 
 /** The probes of one container: startup first, then liveness and readiness beside each other. */
@@ -23,12 +26,15 @@ export class ContainerProber {
   readonly #options: ProberOptions
   readonly #startedMs: number
   readonly #states: Record<ProbeType, ProbeState>
+  readonly #isAdopted: boolean
   target: ProbeTarget
 
   constructor(target: ProbeTarget, options: ProberOptions) {
     this.target = target
     this.#options = options
     this.#startedMs = options.clock.monotonicMs() - target.ranMs
+    // Before its first check was due it cannot have been ready.
+    this.#isAdopted = target.ranMs > Math.max(adoptedMs, (target.probes.readiness?.initialDelaySeconds ?? 0) * 1000)
     const known: ProbeState = { result: 'success', run: 0, lastWasOk: true }
     this.#states = {
       startup: target.was.isStarted ? known : freshState,
@@ -43,6 +49,12 @@ export class ContainerProber {
 
   get isReady(): boolean {
     return this.isStarted && (this.target.probes.readiness === undefined || this.#states.readiness.result === 'success')
+  }
+
+  /** It may have been ready all the time: only its own answer says otherwise. */
+  get isAwaited(): boolean {
+    const hasAnswered = this.target.probes.readiness === undefined || this.#states.readiness.result !== 'unknown'
+    return this.#isAdopted && this.isStarted && !hasAnswered
   }
 
   get unhealthy(): { readonly message: string; readonly graceMs: number | undefined } | undefined {

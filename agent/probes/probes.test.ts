@@ -273,3 +273,20 @@ test('a container that is being stopped is not found unhealthy', async () => {
   expect(world.clock.nextTimerAt).toBeUndefined()
   await world.stop()
 })
+
+test('what ran before this agent is awaited until it has answered; what is new, or was not due yet, is not', async () => {
+  const world = probeWorld((command) => (command === 'ready' ? 0 : 1))
+  const sync = (uid: string, command: string, ranMs: number, more: Probe = {}): void =>
+    world.probes.sync(uid, [targetOf({ readiness: probeOf(command, more) }, { ranMs })])
+  sync('adopted', 'ready', 60_000)
+  sync('failing', 'bad', 60_000)
+  sync('new', 'ready', 0)
+  sync('early', 'ready', 60_000, { initialDelaySeconds: 90 })
+  world.probes.sync('bare', [targetOf({}, { ranMs: 60_000 })])
+  const awaited = (): string[] => ['adopted', 'failing', 'new', 'early', 'bare'].filter((uid) => world.probes.isAwaited(uid))
+  expect(awaited()).toEqual(['adopted', 'failing'])
+  await world.pass(3000)
+  expect(awaited()).toEqual([])
+  expect([world.probes.isReady('adopted', 'c'), world.probes.isReady('failing', 'c')]).toEqual([true, false])
+  await world.stop()
+})

@@ -84,6 +84,10 @@ class NodeProbes implements Probes, Service {
     return this.#prober(podUid, containerId)?.unhealthy
   }
 
+  isAwaited(podUid: string): boolean {
+    return [...(this.#pods.get(podUid)?.values() ?? [])].some(({ prober }) => prober.isAwaited)
+  }
+
   subscribe(listener: ProbeListener): Disposable {
     this.#listeners.add(listener)
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) }
