@@ -11,7 +11,7 @@ import { kindPrefix } from '../../controlplane/store/keys.ts'
 import type { MemoryStore } from '../../controlplane/store/memory.ts'
 import type { SimNode } from './agent.ts'
 import { crashingImage, missingImage } from './engine.ts'
-import { isActive, isFinished } from './monitor.ts'
+import { isActive, isFinished, isReady } from './monitor.ts'
 import type { App, Step } from './workload.ts'
 
 /** What the user asked for in the end. */
@@ -186,6 +186,3 @@ function endpointDifferences({ pods, slices }: Seen): readonly string[] {
   const [is, wanted] = [served.toSorted().join(' '), ready.toSorted().join(' ')]
   return is === wanted ? [] : [`the service leads to "${is}", ready are "${wanted}"`]
 }
-
-const isReady = ({ status }: Pod): boolean =>
-  status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') === true

@@ -194,13 +194,31 @@ export class Monitor implements EngineWatcher {
       this.fail(`pod ${name} was bound to ${old.spec.nodeName} and then to ${now.spec.nodeName}`)
     if (old.metadata.deletionTimestamp !== undefined && now.metadata.deletionTimestamp === undefined)
       this.fail(`the deletion of pod ${name} was taken back`)
+    if (isReady(old) && !isReady(now)) void this.#checkReady(old, now)
     const before = old.status?.phase ?? 'Pending'
     const after = now.status?.phase ?? 'Pending'
     if (isFinished(old) && before !== after) this.fail(`pod ${name} went from ${before} to ${after}`)
+    this.#checkRestarts(old, now)
+  }
+
+  #checkRestarts(old: Pod, now: Pod): void {
+    const name = now.metadata.name ?? ''
     for (const { name: container, restartCount } of now.status?.containerStatuses ?? []) {
       const last = old.status?.containerStatuses?.find((one) => one.name === container)?.restartCount ?? 0
       if (restartCount < last) this.fail(`the restart count of pod ${name} went from ${last} to ${restartCount}`)
     }
+  }
+
+  /** Probes succeed here, so a pod is taken out of service only when its node is silent or something in it has ended. */
+  async #checkReady(old: Pod, now: Pod): Promise<void> {
+    if (now.metadata.deletionTimestamp !== undefined || isFinished(now)) return
+    if (now.status?.conditions?.some(({ reason }) => reason === 'NodeNotReady')) return
+    const engine = this.#engines.find(({ name }) => name === now.spec.nodeName)?.engine
+    const states = (await engine?.states()) ?? []
+    const runs = (id: string | undefined): boolean => states.some((state) => state.id === id && state.status === 'running')
+    const ids = (old.status?.containerStatuses ?? []).map(({ containerID = '' }) => containerID.slice('docker://'.length))
+    if (ids.length > 0 && ids.every((id) => runs(id) && runs(engine?.sandboxOf(id))))
+      this.fail(`pod ${now.metadata.name} was taken out of service, and all of it runs`)
   }
 
   /** No node is given more than it has. */
@@ -212,6 +230,8 @@ export class Monitor implements EngineWatcher {
   }
 }
 
+export const isReady = ({ status }: Pod): boolean =>
+  status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') === true
 export const isFinished = ({ status }: Pod): boolean => status?.phase === 'Succeeded' || status?.phase === 'Failed'
 export const isActive = (pod: Pod): boolean => !isFinished(pod) && pod.metadata.deletionTimestamp === undefined
 
