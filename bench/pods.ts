@@ -40,7 +40,8 @@ else await outside()
 async function outside(): Promise<void> {
   await using machine = await createMachine('bench', { liveRestore: false })
   await prepareImage(machine)
-  const counts = [{ count: 1, runs: Math.min(sizes.runs, 5) }, ...sizes.counts]
+  const many = sizes.counts.filter(({ count }) => count <= 30).map(({ count }) => ({ count, runs: 1 }))
+  const counts = [{ count: 1, runs: Math.min(sizes.runs, 5) }, ...many]
   const swarmRows = sizes.withSwarm ? await swarm(machine, counts) : []
   ok(await machine.ctl('up'))
   const socketPath = machine.engine.host.slice('unix://'.length)

@@ -29,8 +29,12 @@ export async function swarm(
   return rows
 }
 
+/** On a busy machine thirty tasks have not come up within minutes; a figure of this size means "longer". */
+const limitMs = 120_000
+
 async function untilRunning(machine: Machine, name: string, count: number): Promise<void> {
-  for (;;) {
+  const untilMs = performance.now() + limitMs
+  while (performance.now() < untilMs) {
     const states = ok(await machine.docker('service', 'ps', name, '--format', '{{.CurrentState}}'))
     if (states.split('\n').filter((state) => state.startsWith('Running')).length >= count) return
     await pause()
@@ -42,4 +46,4 @@ async function untilGone(machine: Machine, name: string): Promise<void> {
     await pause()
 }
 
-const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20))
+const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 50))
