@@ -21,10 +21,10 @@ console.log(
     .map(([code, count]) => `${code}: ${count}`)
     .join(', ')}`,
 )
-console.log(`median ${median.toFixed(1)} ms, slowest ${slowest.toFixed(0)} ms`)
+console.log(`median ${median.toFixed(1)} ms, slowest ${slowest.ms.toFixed(0)} ms (${slowest.what.slice(0, 100)})`)
 console.log(
-  heap === undefined
+  heap.length === 0
     ? 'heap: not measured without --expose-gc'
-    : `heap after a collection: ${heap.map((mib) => mib.toFixed(0)).join(' MiB, then ')} MiB`,
+    : `heap after each tenth: ${heap.map((mib) => mib.toFixed(0)).join(', ')} MiB`,
 )
 process.exitCode = problems.length === 0 ? 0 : 1

@@ -15,9 +15,9 @@ export interface Figures {
   readonly codes: Readonly<Record<string, number>>
   /** Milliseconds. */
   readonly median: number
-  readonly slowest: number
-  /** MiB of the heap after a collection: after a tenth of the requests, and at the end. Absent without `--expose-gc`. */
-  readonly heap: readonly [number, number] | undefined
+  readonly slowest: { readonly ms: number; readonly what: string }
+  /** MiB of the heap after a collection, after each tenth of the requests. Empty without `--expose-gc`. */
+  readonly heap: readonly number[]
   readonly problems: readonly string[]
 }
 
@@ -39,10 +39,9 @@ export async function runBadInputs({ count, seed, only }: { count: number; seed:
   for (let index = from; index < (only === undefined ? count : only + 1); index++) {
     // A source for each, so that one can be sent again alone.
     await run.step(index, new Chance(seed * 1_000_003 + index))
-    if (index === Math.floor(count / 10)) await run.noteHeap()
+    if ((index + 1) % Math.ceil(count / 10) === 0) await run.noteHeap()
     if (run.problems.length >= problemsLimit) break
   }
-  await run.noteHeap()
   run.problems.push(...failures.map((failure) => `in the log: ${failure}`))
   return run.figures()
 }
@@ -66,6 +65,7 @@ class Run implements AsyncDisposable {
   readonly #innate = innateNames()
   #kept: ReadonlyMap<string, KeyValue> = new Map()
   #good = ''
+  #slowest = { ms: 0, what: 'none' }
 
   constructor(served: ServedWorld, samples: readonly Sample[]) {
     this.#served = served
@@ -121,6 +121,7 @@ class Run implements AsyncDisposable {
   async #timed(request: BadRequest): Promise<Answer> {
     const answer = await this.#ask(request)
     this.#times.push(answer.ms)
+    if (answer.ms > this.#slowest.ms) this.#slowest = { ms: answer.ms, what: request.what }
     if (answer.ms <= slowMs) return answer
     const again = await this.#ask(request)
     return { ...answer, ms: Math.min(answer.ms, again.ms) }
@@ -190,19 +191,19 @@ class Run implements AsyncDisposable {
 
   async noteHeap(): Promise<void> {
     if (globalThis.gc === undefined) return
-    await globalThis.gc({ execution: 'async' })
+    // What is freed at the first may hold what only the second frees.
+    for (let round = 0; round < 2; round++) await globalThis.gc({ execution: 'async' })
     this.#heap.push(process.memoryUsage().heapUsed / 2 ** 20)
   }
 
   figures(): Figures {
     const times = this.#times.toSorted((a, b) => a - b)
-    const [first, last] = this.#heap
     return {
       requests: times.length,
       codes: Object.fromEntries([...this.#codes].sort(([a], [b]) => a - b)),
       median: times[Math.floor(times.length / 2)] ?? 0,
-      slowest: times.at(-1) ?? 0,
-      heap: first === undefined || last === undefined ? undefined : [first, last],
+      slowest: this.#slowest,
+      heap: this.#heap,
       problems: this.problems,
     }
   }
