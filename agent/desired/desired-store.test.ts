@@ -120,6 +120,23 @@ test('a pod that was started before it came to the disk, and is not wanted any m
   expect(again.isRemoved('a')).toBe(false)
 })
 
+test('files that are newer than the position break the chain, so that a pod that is gone by then is known to be', async () => {
+  const store = await open()
+  store.spare([])
+  store.apply(complete(10n, ['a']))
+  await store.flush()
+  const position = await readFile(join(folder, 'position'), 'utf8')
+  store.apply(Assignments.create({ appliesTo: 'r10', resultsIn: 'r11', revision: 11n, pods: pods('b') }))
+  await store.flush()
+  expect((await open()).position.resultsIn).toBe('r11')
+  await writeFile(join(folder, 'position'), position)
+  const again = await open()
+  expect(again.position).toMatchObject({ resultsIn: '', revision: 10n })
+  expect(uidsOf(again)).toEqual(['a', 'b'])
+  again.apply(complete(12n, ['a']))
+  expect(again.isRemoved('b')).toBe(true)
+})
+
 test('a node without memory spares what it finds, for good', async () => {
   const store = await open()
   expect(store.mustSpare).toBe(true)

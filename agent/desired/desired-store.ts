@@ -196,6 +196,7 @@ export class DesiredStore implements DesiredState {
     }
     this.#isKnown = this.#position.revision !== undefined
     this.#mustSpare = !this.#isKnown || this.#position.mustSpare === true
+    if (problems.length === 0 && !this.#isWhole()) problems.push('files and position were not written together')
     for (const uid of this.#position.removed) {
       this.#state.removed.add(uid)
       if (this.#state.pods.delete(uid)) this.#save(`pods/${uid}`) // Died between saying so and removing the file.
@@ -205,6 +206,22 @@ export class DesiredStore implements DesiredState {
     // Whatever was lost comes back with a complete set; until then its containers are strangers, which nobody stops.
     this.#position = { ...this.#position, resultsIn: '' }
     for (const problem of problems) this.#log.error('the checkpoint is damaged', { problem })
+  }
+
+  /** Died between the files and the position: the chain does not go on from what is here. */
+  #isWhole(): boolean {
+    const { files } = this.#position
+    if (files === undefined) return true
+    const now = this.#prints()
+    const extra = Object.keys(now).filter((name) => files[name] === undefined)
+    const isRemoved = (name: string): boolean => this.#position.removed.includes(name.slice('pods/'.length))
+    return extra.every(isRemoved) && Object.entries(files).every(([name, print]) => now[name] === print)
+  }
+
+  #prints(): Readonly<Record<string, string>> {
+    const pods = [...this.#state.pods].map(([uid, { json }]) => [`pods/${uid}`, printOf(json)] as const)
+    const configs = [...this.#state.configs].map(([key, { json }]) => [`configs/${key}`, printOf(json)] as const)
+    return Object.fromEntries([...pods, ...configs])
   }
 
   #restoreFile(name: string, text: string): void {
@@ -253,11 +270,12 @@ export class DesiredStore implements DesiredState {
 
   /**
    * New content first, then the position, then removals: a crash in between leaves pods that are newer than the
-   * position, which the next increments repeat, and never a removal that nobody remembers.
+   * position, which is noticed and makes the store ask for a complete set, and never a removal that nobody remembers.
    */
   async #writeBatch(names: readonly string[]): Promise<void> {
     const [removed, kept] = [[...this.#state.removed], [...this.#state.kept]]
-    const position = formatPosition({ ...this.#position, removed, kept, mustSpare: this.#mustSpare })
+    const files = this.#prints()
+    const position = formatPosition({ ...this.#position, removed, kept, files, mustSpare: this.#mustSpare })
     const texts = names.filter((name) => name !== 'position').map((name) => ({ file: fileOf(name), text: this.#textOf(name) }))
     await forEachLimit(texts, writers, async ({ file, text }) => {
       if (text !== undefined) await this.#files.write(file, text)
@@ -274,6 +292,9 @@ export class DesiredStore implements DesiredState {
     return config && `${key}\n${config.json}`
   }
 }
+
+/** Short: it tells versions of one file apart, and protects from nothing. */
+const printOf = (text: string): string => createHash('sha1').update(text).digest('base64url').slice(0, 12)
 
 /** A config's key holds slashes and may be longer than a file's name may be. */
 function fileOf(name: string): string {

@@ -22,6 +22,8 @@ export interface Position {
   readonly kept: readonly string[]
   /** Nobody has looked yet which pods there were when this was forgotten. Absent: nothing was. */
   readonly mustSpare?: boolean
+  /** Fingerprints of the pods and configs that belong to `resultsIn`, by file. Absent: not known. */
+  readonly files?: Readonly<Record<string, string>> | undefined
 }
 
 export const unknownPosition: Position = {
@@ -64,6 +66,9 @@ export function parsePosition(text: string): Position {
     removed: textsOf(raw, 'removed'),
     kept: textsOf(raw, 'kept'),
     mustSpare: raw['mustSpare'] === true,
+    files: isRecord(raw['files'])
+      ? Object.fromEntries(Object.entries(raw['files']).map(([name, print]) => [name, String(print)]))
+      : undefined,
   }
 }
 
