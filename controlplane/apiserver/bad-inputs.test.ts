@@ -6,9 +6,9 @@ import { ConfigMap } from '../../api/kinds/config-map.ts'
 import { Deployment } from '../../api/kinds/deployment.ts'
 import { Pod } from '../../api/kinds/pod.ts'
 import { encodeProtobuf } from '../../api/testing/protobuf-encoder.ts'
-import { objectKey } from '../store/keys.ts'
 import { type Answer, type AskOptions, ask } from '../testing/ask.ts'
 import { createServedWorld, type ServedWorld } from '../testing/served-world.ts'
+import { placeInStore } from '../testing/world.ts'
 
 const room = '/api/v1/namespaces/default'
 const configMaps = `${room}/configmaps`
@@ -259,7 +259,7 @@ const queries: readonly Row[] = [
   ['a forged token', `${configMaps}?limit=1&continue=${token({ revision: 5, after: '/other' })}`, {}, 400, /continue/],
   [
     'a token of the future',
-    `${configMaps}?limit=1&continue=${token({ revision: 1e9, after: objectKey(ConfigMap, 'default', 'a'), namespace: 'default' })}`,
+    `${configMaps}?limit=1&continue=${token({ revision: 1e9, after: placeInStore(ConfigMap, 'default', 'a'), namespace: 'default' })}`,
     {},
     400,
     /continue|future/,
@@ -386,7 +386,7 @@ test.each([
   await using served = await createServedWorld()
   await ask(served, configMaps, named('good'))
   const { store, cache, signal } = served.world
-  const key = objectKey(ConfigMap, 'default', 'broken')
+  const key = placeInStore(ConfigMap, 'default', 'broken')
   await store.commit({ conditions: [{ key, modRevision: 0 }], writes: [{ put: key, value }] }, { signal })
   await cache.waitFor(store.revision, { signal })
   const listed = JSON.parse((await ask(served, configMaps)).text)

@@ -10,6 +10,7 @@ import { inProcess } from '../registry/in-process.ts'
 import type { Fence, Registry } from '../registry/options.ts'
 import { createRegistry } from '../registry/registry.ts'
 import { createWatchCache } from '../store/cache.ts'
+import { objectKey } from '../store/keys.ts'
 import { MemoryStore } from '../store/memory.ts'
 import type { WatchCache } from '../store/watch-cache.ts'
 
@@ -69,3 +70,6 @@ export async function createWorld({
     },
   }
 }
+
+/** Where an object lies in the store, for tests that damage it there. */
+export const placeInStore: typeof objectKey = objectKey
