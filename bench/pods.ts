@@ -1,5 +1,5 @@
-// How fast a pod is, against the engine without Skiff and against Docker Swarm, on the same engine in the same run:
-//   sh deploy/with-node.sh node bench/pods.ts [--runs 15] [--many 30,100] [--no-swarm]
+// How fast a pod is, against the engine without Skiff (and Docker Swarm), on the same engine in the same run:
+//   sh deploy/with-node.sh node bench/pods.ts [--runs 15] [--many 30,100] [--swarm]
 import process from 'node:process'
 import { parseArgs } from 'node:util'
 import { prepareImage } from '../e2e/example-image.ts'
@@ -20,7 +20,7 @@ const { values, positionals } = parseArgs({
   options: {
     runs: { type: 'string', default: '15' },
     many: { type: 'string', default: '30,100' },
-    'no-swarm': { type: 'boolean', default: false },
+    swarm: { type: 'boolean', default: false },
   },
 })
 const sizes: Sizes = {
@@ -30,7 +30,7 @@ const sizes: Sizes = {
     .map(Number)
     .filter((count) => count > 0)
     .map((count) => ({ count, runs: count <= 30 ? 3 : 1 })),
-  withSwarm: !values['no-swarm'],
+  withSwarm: values.swarm,
 }
 
 // The API is reached from inside the machine only, so this program starts itself there for Skiff's part.
