@@ -35,6 +35,8 @@ export class SimEngine {
   readonly node: string
   readonly runtime: HollowRuntime
   readonly faults: EngineFaults = { share: 0, isHung: false, losesEvents: false }
+  /** Something went wrong with a call: probes that run commands fail with it. */
+  hasFailed = false
   readonly #random: Random
   readonly #watcher: EngineWatcher
 
@@ -136,8 +138,10 @@ export class SimEngine {
   }
 
   #fault(): ReturnType<Faults> {
+    const isFine = !this.faults.isHung && (this.faults.share === 0 || this.#random.next() >= this.faults.share)
+    if (isFine) return undefined
+    this.hasFailed = true
     if (this.faults.isHung) return 'hangs'
-    if (this.faults.share === 0 || this.#random.next() >= this.faults.share) return undefined
     const kinds = ['fails', 'answerLost', 'fails', 'answerLost', 'hangs', 'hangsAfterEffect'] as const
     return kinds[Math.floor(this.#random.next() * kinds.length)]
   }

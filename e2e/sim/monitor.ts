@@ -214,6 +214,7 @@ export class Monitor implements EngineWatcher {
     if (now.metadata.deletionTimestamp !== undefined || isFinished(now)) return
     if (now.status?.conditions?.some(({ reason }) => reason === 'NodeNotReady')) return
     const engine = this.#engines.find(({ name }) => name === now.spec.nodeName)?.engine
+    if (engine?.hasFailed === true) return
     const states = (await engine?.states()) ?? []
     const runs = (id: string | undefined): boolean => states.some((state) => state.id === id && state.status === 'running')
     const ids = (old.status?.containerStatuses ?? []).map(({ containerID = '' }) => containerID.slice('docker://'.length))
