@@ -43,6 +43,7 @@ export class DesiredStore implements DesiredState {
   /** A complete set came that is not older than what this node knew: what it leaves out is gone, also what was never on disk. */
   #isComplete = false
   #mustSpare = false
+  #hasHeardAll = false
 
   /** Names of files to be written or removed; the newest state counts when the writer comes to it. */
   readonly #dirty = new Set<string>()
@@ -90,6 +91,11 @@ export class DesiredStore implements DesiredState {
   isRemoved(uid: string): boolean {
     if (this.#state.removed.has(uid)) return true
     return this.#isComplete && !this.#mustSpare && !this.#state.pods.has(uid) && !this.#state.kept.has(uid)
+  }
+
+  /** A complete set came since this process began. */
+  get hasHeardAll(): boolean {
+    return this.#hasHeardAll
   }
 
   get mustSpare(): boolean {
@@ -149,6 +155,7 @@ export class DesiredStore implements DesiredState {
   apply(assignments: Assignments): Applied {
     const { complete, appliesTo, resultsIn, revision } = assignments
     if (!complete && (appliesTo === '' || appliesTo !== this.#position.resultsIn)) return { outcome: 'brokenChain' }
+    this.#hasHeardAll ||= complete
     const changes = complete ? this.#replace(assignments) : this.#state.add(assignments)
     for (const problem of changes.problems) this.#log.error('cannot read an assignment', { problem })
     this.#position = { ...this.#position, resultsIn, revision }

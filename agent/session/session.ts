@@ -196,7 +196,9 @@ class AgentSession implements Session {
 
   async #sendHello(line: AgentLine, signal: AbortSignal): Promise<void> {
     const { node, version, desired, nodeObject } = this.#options
-    const { epoch, resultsIn } = desired.position
+    const { epoch } = desired.position
+    // An agent that was started anew asks for everything: it may have begun what never came to its disk.
+    const resultsIn = desired.hasHeardAll ? desired.position.resultsIn : ''
     const nodeJson = JSON.stringify(await nodeObject())
     const value = { node, agentVersion: version, instance: this.#instance, nodeJson, epoch, resultsIn }
     await send(line, { $case: 'hello', value }, signal)

@@ -128,7 +128,7 @@ test('a new leader tells nothing before it has seen everything up to its electio
   await eventually(() => expect(desired.pods()).toHaveLength(2))
 })
 
-test('the connection breaks: the session is resumed by the same gateway without a complete set', async () => {
+test('an agent that is started anew is told everything by the same gateway', async () => {
   await using bed = await createBed()
   const first = await bed.agent('a')
   await bed.pod('p', 'a')
@@ -139,7 +139,7 @@ test('the connection breaks: the session is resumed by the same gateway without 
   const second = await bed.agent('a', { folder: first.folder })
   await eventually(() => expect(second.desired.pods()).toHaveLength(2))
   expect(second.desired.pod(pod.metadata.uid ?? '')).toBeDefined()
-  // The chain goes on: a complete set would have begun another. The pod's own status may have made one link more.
+  // By the same view of the node, however many sets that took.
   const [prefix, node, count] = before.split('.')
   const after = second.desired.position.resultsIn.split('.')
   expect(after.slice(0, 2)).toEqual([prefix, node])
