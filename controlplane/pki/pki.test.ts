@@ -73,7 +73,7 @@ test.each([10_000, dayMs, 365 * dayMs])(
     expect(readCertificate(`${first.admin.key}${first.admin.cert}`)).toMatchObject({ commonName: 'skiff-admin' })
     clock.step(lifeMs / 2)
     expect((await reload()).certificates).toEqual(first.certificates)
-    clock.step((lifeMs * 2) / 3 - lifeMs / 2 - 1000)
+    clock.step((lifeMs * 2) / 3 - lifeMs / 2 - 300)
     const second = await reload()
     for (const { name, cert } of second.certificates) {
       const isAuthority = name.endsWith('-ca')
