@@ -8,8 +8,11 @@ import { type CheckResult, failed, httpCheck, passed } from './http-check.ts'
 import { timeoutMsOf } from './probe-state.ts'
 import { tcpCheck } from './tcp-check.ts'
 
+/** How long an engine that is well takes to say so, on a busy machine. */
+const engineMs = 5_000
+
 export interface CheckDeps {
-  readonly runtime: Pick<Runtime, 'exec'>
+  readonly runtime: Pick<Runtime, 'exec' | 'info'>
   readonly clock: Clock
 }
 
@@ -27,8 +30,11 @@ export async function check(
     )
   } catch (err) {
     signal.throwIfAborted()
-    if (err instanceof TimeoutError) return failed(timeoutMessage(probe, ms))
-    throw err
+    if (!(err instanceof TimeoutError)) throw err
+    // A command's answer comes through the engine: when that is silent, nobody knows how the container is.
+    if (probe.exec !== undefined)
+      await withDeadline({ clock, ms: engineMs, signal, what: 'the engine' }, (inner) => runtime.info({ signal: inner }))
+    return failed(timeoutMessage(probe, ms))
   }
 }
 

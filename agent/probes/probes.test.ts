@@ -5,6 +5,7 @@ import { silentLog } from '../../lib/log.ts'
 import { seededRandom } from '../../lib/random.ts'
 import type { ProbeTarget } from '../pods/deps.ts'
 import type { Probe } from '../pods/pod-types.ts'
+import { HollowRuntime } from '../runtime/hollow/hollow-runtime.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { httpCheck } from './http-check.ts'
 import { afterCheck, firstDelayMs, freshState, type ProbeState } from './probe-state.ts'
@@ -123,24 +124,30 @@ interface World {
   stop(): Promise<void>
 }
 
-/** Probes whose commands do as `result` says: an exit code, or never an answer. */
-function probeWorld(result: (command: string) => number | 'hangs' | 'trouble'): World {
+/** Probes whose commands do as `result` says: an exit code, or never an answer, of theirs alone or of the whole engine. */
+function probeWorld(result: (command: string) => number | 'hangs' | 'engineHangs' | 'trouble'): World {
   const clock = new FakeClock()
   let running = 0
   let most = 0
+  let isEngineHung = false
+  const never = (signal: AbortSignal): Promise<never> =>
+    new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+  const engine = new HollowRuntime(clock)
+  const info: Runtime['info'] = (inner) => (isEngineHung ? never(inner.signal) : engine.info(inner))
   const exec: Runtime['exec'] = async function* (_id, { command }, _input, { signal }) {
     running++
     most = Math.max(most, running)
     try {
       const code = result(command[0] ?? '')
       if (code === 'trouble') throw new Error('the engine is away')
-      if (code === 'hangs') await new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+      isEngineHung = code === 'engineHangs'
+      if (code === 'hangs' || isEngineHung) await never(signal)
       yield { type: 'exit', code: typeof code === 'number' ? code : 0 }
     } finally {
       running--
     }
   }
-  const probes = createProbes({ runtime: { exec }, clock, random: seededRandom(1), log: silentLog })
+  const probes = createProbes({ runtime: { exec, info }, clock, random: seededRandom(1), log: silentLog })
   const messages: string[] = []
   probes.subscribe({ changed: () => undefined, failed: (_uid, _container, message) => messages.push(message) })
   const controller = new AbortController()
@@ -251,6 +258,19 @@ test('trouble of the engine says nothing about the container', async () => {
   await world.pass(10_000)
   expect(world.probes.unhealthy('u', 'c')).toBeUndefined()
   expect(world.messages).toContain('Liveness probe errored: the engine is away')
+  await world.stop()
+})
+
+test('a command without an answer counts for nothing while the whole engine is silent', async () => {
+  let result: 'engineHangs' | 'hangs' = 'engineHangs'
+  const world = probeWorld(() => result)
+  world.probes.sync('u', [targetOf({ liveness: probeOf('live') })])
+  await world.pass(60_000)
+  expect(world.probes.unhealthy('u', 'c')).toBeUndefined()
+  expect(world.messages[0]).toBe('Liveness probe errored: the engine: no answer within 5000 ms')
+  result = 'hangs'
+  await world.pass(12_000)
+  expect(world.probes.unhealthy('u', 'c')).toBeDefined()
   await world.stop()
 })
 

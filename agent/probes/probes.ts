@@ -9,7 +9,7 @@ import type { Runtime } from '../runtime/runtime.ts'
 import { ContainerProber } from './container-prober.ts'
 
 export interface ProbesDeps {
-  readonly runtime: Pick<Runtime, 'exec'>
+  readonly runtime: Pick<Runtime, 'exec' | 'info'>
   readonly clock: Clock
   readonly random: Random
   readonly log: Log

@@ -13,7 +13,7 @@ import {
   RuntimeError,
 } from '../runtime.ts'
 import { HollowContainer } from './hollow-container.ts'
-import { type Call, type HollowImage, type HollowOptions, runsForever } from './script.ts'
+import { type Call, type ExecResult, type HollowImage, type HollowOptions, runsForever } from './script.ts'
 
 const eventBuffer = 1024
 
@@ -176,10 +176,14 @@ export class HollowRuntime implements Runtime {
     await this.#call('exec', id, opts, () => undefined)
     const container = this.#get(id)
     if (container.state().status !== 'running') throw new RuntimeError('Conflict', `container ${id} is not running`)
-    const { output, exitCode = 0, afterMs } = this.options.exec?.(container.spec.identity.container, options.command) ?? {}
+    const { output, exitCode = 0, afterMs } = this.#execute(container.spec, options.command)
     if (afterMs !== undefined) await sleep(this.#clock, afterMs, opts.signal)
     if (output !== undefined) yield { type: 'stdout', data: Buffer.from(output) }
     yield { type: 'exit', code: exitCode }
+  }
+
+  #execute({ identity, image }: ContainerSpec, command: readonly string[]): ExecResult {
+    return this.options.exec?.(identity.container, command, image) ?? {}
   }
 
   /** Ends a container as if its process had: for scripted accidents. */

@@ -47,6 +47,6 @@ export interface HollowOptions {
   readonly images?: readonly HollowImage[]
   /** What a pull finds: an image, or why there is none. Default: every image is there. */
   readonly registry?: (ref: string) => HollowImage | { readonly error: string; readonly isMissing?: boolean }
-  readonly exec?: (containerName: string, command: readonly string[]) => ExecResult
+  readonly exec?: (containerName: string, command: readonly string[], image: string) => ExecResult
   readonly pullMs?: number
 }
