@@ -11,6 +11,7 @@ import { createProbes } from '../../agent/probes/probes.ts'
 import { createSandboxes } from '../../agent/sandbox/sandboxes.ts'
 import { createSession } from '../../agent/session/session.ts'
 import type { NodeStatus } from '../../api/kinds/node-status.ts'
+import { sleep } from '../../lib/async.ts'
 import { Backoff } from '../../lib/backoff.ts'
 import type { Log } from '../../lib/log.ts'
 import { type Service, superviseGroups } from '../../lib/service.ts'
@@ -27,6 +28,8 @@ export interface SimNode {
   readonly engine: SimEngine
   /** The checkpoint. */
   readonly disk: Map<string, string>
+  /** Nothing gets written, and nobody is told. */
+  diskStands?: boolean
   /** What stood there some time ago. */
   backup: ReadonlyMap<string, string>
   readonly volumes: TestVolumes
@@ -101,12 +104,20 @@ export async function runSimAgent({ node, net, process, addresses, plant, log, s
   await superviseGroups(groups, { clock, log, backoff: new Backoff({ ...backoffs, clock, random }), signal, drainMs })
 }
 
-function diskOf({ disk }: SimNode, process: SimProcess): CheckpointFiles {
+/** How often a write to a disk that stands looks whether it may go on. */
+const diskStandsMs = 250
+
+function diskOf(node: SimNode, process: SimProcess): CheckpointFiles {
+  const { disk } = node
   const { signal } = new AbortController()
+  const write = async (work: () => void): Promise<void> => {
+    while (node.diskStands === true) await sleep(process.clock, diskStandsMs, signal)
+    await process.call(signal, async () => work())
+  }
   return {
     load: () => process.call(signal, async (): Promise<LoadedFiles> => ({ files: new Map(disk), damaged: [] })),
-    write: (name, text) => process.call(signal, async () => void disk.set(name, text)),
-    remove: (name) => process.call(signal, async () => void disk.delete(name)),
+    write: (name, text) => write(() => void disk.set(name, text)),
+    remove: (name) => write(() => void disk.delete(name)),
   }
 }
 

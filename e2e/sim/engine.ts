@@ -1,7 +1,7 @@
 import { HollowRuntime } from '../../agent/runtime/hollow/hollow-runtime.ts'
-import type { Faults } from '../../agent/runtime/hollow/script.ts'
+import type { Call, Faults } from '../../agent/runtime/hollow/script.ts'
 import type { ContainerEvent, ContainerSpec, ContainerState, Runtime } from '../../agent/runtime/runtime.ts'
-import { type AbortOptions, aborted, withDeadline } from '../../lib/async.ts'
+import { type AbortOptions, aborted, sleep, withDeadline } from '../../lib/async.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Random } from '../../lib/random.ts'
 import type { SimProcess } from './process.ts'
@@ -11,6 +11,8 @@ export const missingImage = 'missing'
 export const crashingImage = 'crash'
 /** Ends well by itself. */
 export const taskImage = 'task'
+/** Never gets ready, where somebody asks. */
+export const sickImage = 'sick'
 
 const callMs = 20_000
 const pullMs = 120_000
@@ -21,7 +23,16 @@ export interface EngineFaults {
   /** Nothing answers. */
   isHung: boolean
   losesEvents: boolean
+  /** Answers come up to this much later than their effect. */
+  slowMs: number
+  /** Lists leave out a container, or are those of when it began. */
+  lies: 'leavesOut' | 'isOld' | undefined
+  /** Commands of this probe fail. */
+  failingProbe: ProbeCommand | undefined
 }
+
+/** What the probes of pods run. */
+export type ProbeCommand = 'check' | 'alive'
 
 /** Tells what an agent asked for, before it happens. */
 export interface EngineWatcher {
@@ -34,14 +45,28 @@ export interface EngineWatcher {
 export class SimEngine {
   readonly node: string
   readonly runtime: HollowRuntime
-  readonly faults: EngineFaults = { share: 0, isHung: false, losesEvents: false }
+  readonly faults: EngineFaults = {
+    share: 0,
+    isHung: false,
+    losesEvents: false,
+    slowMs: 0,
+    lies: undefined,
+    failingProbe: undefined,
+  }
   /** Something went wrong with a call: probes that run commands fail with it. */
   hasFailed = false
+  /** Liveness probes fail, or did not long ago: containers may be ended to be started again. */
+  mayRestartUntilMs = 0
+  /** Lies may be acted upon until then. */
+  believedUntilMs = 0
+  readonly #clock: Clock
   readonly #random: Random
+  #oldList: readonly ContainerState[] = []
   readonly #watcher: EngineWatcher
 
   constructor(node: string, clock: Clock, { random, watcher }: { readonly random: Random; readonly watcher: EngineWatcher }) {
     this.node = node
+    this.#clock = clock
     this.#random = random
     this.#watcher = watcher
     this.runtime = new HollowRuntime(clock, {
@@ -51,7 +76,8 @@ export class SimEngine {
         return { onTerm: image.includes('slow') ? 4000 : 300 }
       },
       registry: (ref) => (ref.startsWith(missingImage) ? { error: `no such image: ${ref}`, isMissing: true } : { ref }),
-      faults: () => this.#fault(),
+      exec: (_container, [command], image) => ({ exitCode: this.#isFailing(command, image) ? 1 : 0 }),
+      faults: (call) => this.#fault(call),
       pullMs: 1500,
     })
   }
@@ -86,12 +112,17 @@ export class SimEngine {
     // As Runtime demands: every call has a deadline of its own, whoever forgets to abort it.
     const call = <O extends AbortOptions, T>(opts: O, work: (inner: AbortOptions) => Promise<T>, ms = callMs): Promise<T> =>
       withDeadline({ clock: process.clock, ms, signal: opts.signal, what: 'the engine' }, (signal) =>
-        process.call(signal, () => work({ signal })),
+        process.call(signal, async () => {
+          const result = await work({ signal })
+          if (this.faults.slowMs > 0) await sleep(process.clock, this.faults.slowMs * this.#random.next(), signal)
+          return result
+        }),
       )
     return {
       info: (opts) => call(opts, (inner) => this.#answering(inner, () => runtime.info(inner))),
-      list: (opts) => call(opts, (inner) => runtime.list(inner)),
-      listPod: (uid, opts) => call(opts, (inner) => runtime.listPod(uid, inner)),
+      list: (opts) => call(opts, async (inner) => this.#told(await runtime.list(inner))),
+      listPod: (uid, opts) =>
+        call(opts, async (inner) => this.#told(await runtime.listPod(uid, inner)).filter((one) => one.identity.podUid === uid)),
       create: (spec: ContainerSpec, opts) => call(opts, (inner) => runtime.create(spec, inner)),
       start: (id, opts) =>
         call(opts, async (inner) => {
@@ -112,6 +143,34 @@ export class SimEngine {
       logs: (id, options, opts) => runtime.logs(id, options, opts),
       exec: (id, options, input, opts) => runtime.exec(id, options, input, opts),
     }
+  }
+
+  /** From now on, or not any more. */
+  async lie(how: EngineFaults['lies']): Promise<void> {
+    if (how === 'isOld') this.#oldList = await this.states()
+    this.faults.lies = how
+  }
+
+  /** Whether the agent may act upon lies. It has no other source of what runs. */
+  get isBelieved(): boolean {
+    return this.#clock.monotonicMs() < this.believedUntilMs
+  }
+
+  get mayRestart(): boolean {
+    return this.#clock.monotonicMs() < this.mayRestartUntilMs
+  }
+
+  #told(states: readonly ContainerState[]): readonly ContainerState[] {
+    const { lies } = this.faults
+    if (lies === undefined) return states
+    this.hasFailed = true
+    if (lies === 'isOld') return this.#oldList
+    const left = Math.floor(this.#random.next() * 2 * states.length)
+    return states.filter((_, index) => index !== left)
+  }
+
+  #isFailing(command: string | undefined, image: string): boolean {
+    return command === this.faults.failingProbe || (command === 'check' && image.startsWith(sickImage))
   }
 
   async #stop(id: string, graceMs: number, opts: AbortOptions): Promise<void> {
@@ -137,11 +196,13 @@ export class SimEngine {
     throw signal.reason
   }
 
-  #fault(): ReturnType<Faults> {
+  #fault(call: Call): ReturnType<Faults> {
     const isFine = !this.faults.isHung && (this.faults.share === 0 || this.#random.next() >= this.faults.share)
     if (isFine) return undefined
     this.hasFailed = true
     if (this.faults.isHung) return 'hangs'
+    // A command that alone does not end is its own fault, and the pod's.
+    if (call === 'exec') return 'fails'
     const kinds = ['fails', 'answerLost', 'fails', 'answerLost', 'hangs', 'hangsAfterEffect'] as const
     return kinds[Math.floor(this.#random.next() * kinds.length)]
   }

@@ -22,6 +22,14 @@ export type Fault =
   | { readonly kind: 'engineErrors'; readonly node: number; readonly share: number; readonly forMs: number }
   | { readonly kind: 'engineHangs'; readonly node: number; readonly forMs: number }
   | { readonly kind: 'eventsLost'; readonly node: number; readonly forMs: number }
+  /** Answers come late, some after whoever asked has given up. */
+  | { readonly kind: 'engineSlow'; readonly node: number; readonly lateMs: number; readonly forMs: number }
+  | { readonly kind: 'engineLies'; readonly node: number; readonly how: 'leavesOut' | 'isOld'; readonly forMs: number }
+  | { readonly kind: 'probesFail'; readonly node: number; readonly probe: 'check' | 'alive'; readonly forMs: number }
+  /** The checkpoint's writes wait. */
+  | { readonly kind: 'diskStands'; readonly node: number; readonly forMs: number }
+  /** Messages between the node and whoever leads come late or twice. */
+  | { readonly kind: 'messages'; readonly node: number; readonly share: number; readonly forMs: number }
   | { readonly kind: 'containerDies'; readonly node: number; readonly index: number }
   | { readonly kind: 'containerVanishes'; readonly node: number; readonly index: number }
   | { readonly kind: 'planeCrash'; readonly plane: number; readonly downMs: number }
@@ -38,6 +46,10 @@ export type Fault =
   | { readonly kind: 'leaseLost'; readonly noticedAfterMs: number }
   | { readonly kind: 'storeErrors'; readonly plane: number; readonly share: number; readonly forMs: number }
   | { readonly kind: 'watchLag'; readonly plane: number; readonly lagMs: number; readonly forMs: number }
+  /** What a control plane knows stays as it is, while it goes on acting. */
+  | { readonly kind: 'watchStands'; readonly plane: number; readonly forMs: number }
+  /** At the next deletion: the control plane's watches break before it comes through, and the past is gone. */
+  | { readonly kind: 'compactAtDelete'; readonly plane: number; readonly forMs: number }
   /** Several times, while a control plane's watch lags behind. */
   | { readonly kind: 'compact'; readonly plane: number; readonly lagMs: number }
   | { readonly kind: 'apiCrash'; readonly downMs: number }
@@ -56,16 +68,16 @@ export interface Size {
 export function inventFaults(chance: Chance, { nodes, planes }: Size, spanMs: number): readonly TimedFault[] {
   const count = chance.int(1, 14)
   // A seed has a theme: a few kinds of fault that come often find more than all kinds that come once.
-  const themes = Array.from({ length: chance.int(1, 5) }, () => chance.pick(kinds))
+  const themes = Array.from({ length: chance.int(1, 5) }, () => chance.pick(faultKinds))
   return Array.from({ length: count }, () => chance.int(0, spanMs))
     .sort((a, b) => a - b)
     .map((atMs) => ({
       atMs,
-      fault: invent(chance, chance.is(0.8) ? chance.pick(themes) : chance.pick(kinds), { nodes, planes }),
+      fault: invent(chance, chance.is(0.8) ? chance.pick(themes) : chance.pick(faultKinds), { nodes, planes }),
     }))
 }
 
-const kinds = [
+export const faultKinds = [
   'agentCrash',
   'agentCrashAtCall',
   'agentPause',
@@ -77,6 +89,11 @@ const kinds = [
   'engineErrors',
   'engineHangs',
   'eventsLost',
+  'engineSlow',
+  'engineLies',
+  'probesFail',
+  'diskStands',
+  'messages',
   'containerDies',
   'containerVanishes',
   'planeCrash',
@@ -86,6 +103,8 @@ const kinds = [
   'leaseLost',
   'storeErrors',
   'watchLag',
+  'watchStands',
+  'compactAtDelete',
   'compact',
   'apiCrash',
   'clockJump',
@@ -119,6 +138,19 @@ function invent(chance: Chance, kind: Fault['kind'], size: Size): Fault {
       return { kind, node }
     case 'engineErrors':
       return { kind, node, forMs, share: chance.pick([0.05, 0.3]) }
+    case 'diskStands':
+      return { kind, node, forMs }
+    case 'engineSlow':
+      return { kind, node, forMs, lateMs: chance.pick([2000, 8000, 30_000]) }
+    case 'engineLies':
+      return { kind, node, forMs, how: chance.pick(['leavesOut', 'isOld']) }
+    case 'probesFail':
+      return { kind, node, forMs, probe: chance.pick(['check', 'alive']) }
+    case 'messages':
+      return { kind, node, forMs, share: chance.pick([0.1, 0.5]) }
+    case 'watchStands':
+    case 'compactAtDelete':
+      return { kind, plane, forMs }
     case 'containerDies':
     case 'containerVanishes':
       return { kind, node, index }

@@ -15,7 +15,7 @@ const handlers: { readonly [K in Fault['kind']]: Handler<K> } = {
   agentCrashAtCall(fault, world) {
     const { node, process } = agentOf(world, fault)
     world.restartIn(node.name, fault.downMs)
-    process.killAt(fault.calls, fault.isAfter ? 'after' : 'before')
+    process.killAt(fault.calls, fault.isAfter ? 'after' : 'before', () => world.happened(fault.kind))
     return undefined
   },
   agentPause(fault, world) {
@@ -70,6 +70,42 @@ const handlers: { readonly [K in Fault['kind']]: Handler<K> } = {
       faults.losesEvents = false
     }
   },
+  engineSlow(fault, world) {
+    const { engine } = agentOf(world, fault).node
+    engine.faults.slowMs = fault.lateMs
+    engine.hasFailed = true
+    return () => {
+      engine.faults.slowMs = 0
+    }
+  },
+  engineLies(fault, world) {
+    const { engine } = agentOf(world, fault).node
+    void engine.lie(fault.how)
+    engine.believedUntilMs = Math.max(engine.believedUntilMs, world.clock.monotonicMs() + fault.forMs + lieEchoMs)
+    return () => void engine.lie(undefined)
+  },
+  probesFail(fault, world) {
+    const { engine } = agentOf(world, fault).node
+    engine.faults.failingProbe = fault.probe
+    engine.hasFailed = true
+    // A restart that was decided upon may wait for its turn.
+    engine.mayRestartUntilMs = Math.max(engine.mayRestartUntilMs, world.clock.monotonicMs() + fault.forMs + probeEchoMs)
+    return () => {
+      engine.faults.failingProbe = undefined
+    }
+  },
+  diskStands(fault, world) {
+    const { node } = agentOf(world, fault)
+    node.diskStands = true
+    return () => {
+      node.diskStands = false
+    }
+  },
+  messages(fault, world) {
+    const { name } = agentOf(world, fault).node
+    world.net.trouble(name, fault.share)
+    return () => world.net.trouble(name, 0)
+  },
   containerDies: (fault, world) => hitContainer(world, fault),
   containerVanishes: (fault, world) => hitContainer(world, fault),
   planeCrash(fault, world) {
@@ -81,15 +117,19 @@ const handlers: { readonly [K in Fault['kind']]: Handler<K> } = {
   planeCrashAtCall(fault, world) {
     const { name, process } = planeOf(world, fault)
     world.restartIn(name, fault.downMs)
-    process.killAt(fault.calls, fault.isAfter ? 'after' : 'before')
+    process.killAt(fault.calls, fault.isAfter ? 'after' : 'before', () => world.happened(fault.kind))
     return undefined
   },
   planePause(fault, world) {
     const plane = planeOf(world, fault)
     const { process } = plane
+    const hasLed = world.leader === plane
     process.pause()
     world.leaseRunsOut(plane)
-    return () => process.resume()
+    return () => {
+      process.resume()
+      if (hasLed && !process.isDead && world.leader !== undefined && world.leader !== plane) world.happened('twoLeaders')
+    }
   },
   planeStop(fault, world) {
     const plane = planeOf(world, fault)
@@ -98,7 +138,10 @@ const handlers: { readonly [K in Fault['kind']]: Handler<K> } = {
     return undefined
   },
   leaseLost(fault, world) {
-    world.leader?.store.loseLease(fault.noticedAfterMs)
+    const { leader } = world
+    if (leader === undefined) return undefined
+    leader.store.loseLease(fault.noticedAfterMs)
+    world.happened(fault.kind)
     return undefined
   },
   storeErrors(fault, world) {
@@ -113,6 +156,27 @@ const handlers: { readonly [K in Fault['kind']]: Handler<K> } = {
     faults.watchLagMs = fault.lagMs
     return () => {
       faults.watchLagMs = 0
+    }
+  },
+  watchStands(fault, world) {
+    const { faults } = planeOf(world, fault)
+    faults.stands = true
+    return () => {
+      faults.stands = false
+    }
+  },
+  compactAtDelete(fault, world) {
+    const { faults } = planeOf(world, fault)
+    const { store, monitor, clock } = world
+    monitor.onDelete = () => {
+      monitor.onDelete = undefined
+      faults.breaks = (faults.breaks ?? 0) + 1
+      // A moment later, when the monitor has seen it too.
+      clock.after(1, () => void store.compact(store.revision, { signal: new AbortController().signal }))
+      world.happened(fault.kind)
+    }
+    return () => {
+      monitor.onDelete = undefined
     }
   },
   compact(fault, world) {
@@ -139,6 +203,19 @@ const handlers: { readonly [K in Fault['kind']]: Handler<K> } = {
   },
 }
 
+/** Those that may come to nothing say so when they strike. */
+const tellsItself: ReadonlySet<Fault['kind']> = new Set([
+  'agentCrashAtCall',
+  'planeCrashAtCall',
+  'leaseLost',
+  'compactAtDelete',
+  'containerDies',
+  'containerVanishes',
+])
+
+/** What was begun because of a lie takes so long. */
+const lieEchoMs = 30_000
+const probeEchoMs = 60_000
 const backupMs = 40_000
 /** A process that is stopped in good order may take this long for it. */
 const drainMs = 15_000
@@ -155,6 +232,7 @@ function hitContainer(world: SimWorld, fault: Extract<Fault, { readonly node: nu
     const running = (await engine.states()).filter(({ status }) => status === 'running')
     const victim = running[fault.index % Math.max(1, running.length)]
     if (victim === undefined) return
+    world.happened(fault.kind)
     world.trace(`${victim.identity.podName}/${victim.identity.container} ${victim.id.slice(0, 8)} is hit`)
     if (fault.kind === 'containerDies') engine.runtime.crash(victim.id)
     else await engine.vanish(victim.id)
@@ -194,6 +272,7 @@ export class Inflictor {
   }
 
   #inflict(fault: Fault): void {
+    if (!tellsItself.has(fault.kind)) this.#world.happened(fault.kind)
     const handler = handlers[fault.kind] as Handler<Fault['kind']> // The one of its kind.
     const undo = handler(fault, this.#world)
     if (undo === undefined) return

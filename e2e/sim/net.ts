@@ -6,6 +6,15 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Random } from '../../lib/random.ts'
 import type { SimProcess } from './process.ts'
 
+/** What befalls one message besides. */
+export interface Trouble {
+  readonly isTwice: boolean
+  readonly lateMs: number
+}
+
+const noTrouble: Trouble = { isTwice: false, lateMs: 0 }
+const mostLateMs = 3000
+
 type Heard = (message: ControlMessage) => ControlMessage
 
 const keepAliveMs = 5_000
@@ -20,23 +29,27 @@ class Pipe<T> {
   readonly #clock: Clock
   readonly #random: Random
   readonly #isSilent: () => boolean
+  readonly #trouble: () => Trouble
   readonly #arrived: T[] = []
   #lastAtMs = 0
   #broken: Error | undefined
   #reader: Reader<T> | undefined
 
-  constructor(clock: Clock, random: Random, isSilent: () => boolean) {
+  constructor(clock: Clock, random: Random, ways: { readonly isSilent: () => boolean; readonly trouble: () => Trouble }) {
     this.#clock = clock
     this.#random = random
-    this.#isSilent = isSilent
+    this.#isSilent = ways.isSilent
+    this.#trouble = ways.trouble
   }
 
   send(message: T): void {
     if (this.#broken !== undefined) throw this.#broken
     const nowMs = this.#clock.monotonicMs()
     const delayMs = this.#random.next() < 0.1 ? this.#random.next() * 40 : this.#random.next()
-    this.#lastAtMs = Math.max(this.#lastAtMs, nowMs + delayMs)
+    const { isTwice, lateMs } = this.#trouble()
+    this.#lastAtMs = Math.max(this.#lastAtMs, nowMs + delayMs + lateMs)
     this.#clock.after(this.#lastAtMs - nowMs, () => this.#arrive(message))
+    if (isTwice) this.#clock.after(this.#lastAtMs - nowMs, () => this.#arrive(message))
   }
 
   break(why: Error): void {
@@ -88,6 +101,8 @@ export class SimNet {
   readonly #servers = new Map<string, { readonly process: SimProcess; readonly handlers: LineHandlers }>()
   readonly #connections = new Set<Connection>()
   readonly #cut = new Set<string>()
+  /** Share of messages that come late, and of those that come twice, by node. */
+  readonly #troubled = new Map<string, number>()
 
   constructor(clock: Clock, random: Random) {
     this.#clock = clock
@@ -125,6 +140,19 @@ export class SimNet {
 
   heal(node: string): void {
     this.#cut.delete(node)
+  }
+
+  /** Messages from and to the node come late or twice, in their order. */
+  trouble(node: string, share: number): void {
+    if (share > 0) this.#troubled.set(node, share)
+    else this.#troubled.delete(node)
+  }
+
+  #troubleOf(node: string): Trouble {
+    const share = this.#troubled.get(node)
+    if (share === undefined) return noTrouble
+    const isLate = this.#random.next() < share
+    return { isTwice: this.#random.next() < share, lateMs: isLate ? this.#random.next() * mostLateMs : 0 }
   }
 
   breakNode(node: string): void {
@@ -177,13 +205,13 @@ export class SimNet {
   }
 
   #connect(node: string, agent: SimProcess, server: SimProcess): Connection {
-    const isSilent = (): boolean => connection.isSilent
+    const ways = { isSilent: (): boolean => connection.isSilent, trouble: (): Trouble => this.#troubleOf(node) }
     const connection: Connection = {
       agent,
       server,
       node,
-      up: new Pipe(this.#clock, this.#random, isSilent),
-      down: new Pipe(this.#clock, this.#random, isSilent),
+      up: new Pipe(this.#clock, this.#random, ways),
+      down: new Pipe(this.#clock, this.#random, ways),
       gone: [],
       isSilent: this.#cut.has(node),
       missed: 0,

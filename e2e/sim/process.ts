@@ -34,7 +34,7 @@ export class SimProcess {
   #state: 'running' | 'paused' | 'dead' = 'running'
   #wallOffsetMs = 0
   #waiting: (() => void)[] = []
-  #deathIn: { calls: number; readonly moment: Moment } | undefined
+  #deathIn: { calls: number; readonly moment: Moment; readonly struck: () => void } | undefined
 
   constructor({ name, clock, random, died }: ProcessOptions) {
     this.name = name
@@ -63,9 +63,9 @@ export class SimProcess {
     this.#died(this)
   }
 
-  /** Dies at its `calls`th call from now. */
-  killAt(calls: number, moment: Moment): void {
-    this.#deathIn = { calls, moment }
+  /** Dies at its `calls`th call from now; `struck` is told when it comes to that. */
+  killAt(calls: number, moment: Moment, struck: () => void = () => undefined): void {
+    this.#deathIn = { calls, moment, struck }
   }
 
   disarm(): void {
@@ -115,8 +115,9 @@ export class SimProcess {
 
   #isDying(): Moment | undefined {
     if (this.#deathIn === undefined || --this.#deathIn.calls > 0) return undefined
-    const { moment } = this.#deathIn
+    const { moment, struck } = this.#deathIn
     this.#deathIn = undefined
+    struck()
     return moment
   }
 

@@ -28,6 +28,8 @@ export interface Outcome {
   readonly settledMs: number
   /** By `ADDED pods` and the like. */
   readonly counts: ReadonlyMap<string, number>
+  /** How often each kind of fault has struck. */
+  readonly faults: ReadonlyMap<string, number>
 }
 
 const startMs = 8_000
@@ -62,7 +64,16 @@ export async function runSeed({ seed, plant = {}, trace, isFaultFree = false }: 
   await Promise.race([done, Promise.resolve()])
   const { monitor, hash, steps } = world
   world.close()
-  return { seed, problem: monitor.problem, hash, steps, settledMs, virtualMs: world.clock.monotonicMs(), counts: monitor.counts }
+  return {
+    seed,
+    problem: monitor.problem,
+    hash,
+    steps,
+    settledMs,
+    virtualMs: world.clock.monotonicMs(),
+    counts: monitor.counts,
+    faults: world.faults,
+  }
 }
 
 /** Carries out the acts one after the other, each until it has succeeded, as people do. */
@@ -143,8 +154,8 @@ async function settle(world: SimWorld, { workload, faults, isDone }: Plan): Prom
   return settledMs
 }
 
-const hasBackoffs = (faults: readonly TimedFault[]): boolean =>
-  faults.some(({ fault }) => fault.kind === 'engineErrors' || fault.kind === 'engineHangs')
+const backoffKinds: readonly string[] = ['engineErrors', 'engineHangs', 'engineSlow', 'engineLies', 'probesFail']
+const hasBackoffs = (faults: readonly TimedFault[]): boolean => faults.some(({ fault }) => backoffKinds.includes(fault.kind))
 
 /** Nothing restarts for ever. */
 const isPeaceful = ({ apps }: Wish): boolean => [...apps.values()].every(({ image }) => !isBad(image))

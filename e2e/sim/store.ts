@@ -7,11 +7,18 @@ import type { SimProcess } from './process.ts'
 
 export const leaderKey = `${electionPrefix}controlplane`
 
+/** How often a watch that stands looks whether it may go on. */
+const standsMs = 250
+
 export interface StoreFaults {
   /** Share of calls that fail; half of those that write have had their effect. */
   errorShare: number
   /** Watches deliver this much later. */
   watchLagMs: number
+  /** Watches deliver nothing: what is known stays as it was, though reads and writes go on. */
+  stands?: boolean
+  /** Grows with each time that all watches break, together with what was under way on them. */
+  breaks?: number
 }
 
 export interface SeenCommit {
@@ -66,11 +73,13 @@ export class ProcessStore implements Store {
   async *watch(options: Parameters<Store['watch']>[0]): AsyncGenerator<StoreBatch, void, void> {
     const { signal } = options
     await this.#process.call(signal, async () => undefined)
+    const { breaks } = this.faults
     for await (const batch of this.#store.watch(options)) {
       await this.#process.hear(async () => undefined)
       if (this.faults.watchLagMs > 0) await sleep(this.#process.clock, this.faults.watchLagMs * this.#random.next(), signal)
+      while (this.faults.stands === true) await sleep(this.#process.clock, standsMs, signal)
       signal.throwIfAborted()
-      if (this.#isFailing()) throw unavailable('the watch broke')
+      if (this.faults.breaks !== breaks || this.#isFailing()) throw unavailable('the watch broke')
       yield batch
     }
   }

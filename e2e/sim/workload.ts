@@ -209,6 +209,7 @@ const tolerations = (tolerationSeconds: number) =>
 function deployment(name: string, app: App): Deployment {
   const labels = { app: name, tier: 'apps' }
   const readinessProbe = { exec: { command: ['check'] }, periodSeconds: 5 }
+  const livenessProbe = { exec: { command: ['alive'] }, periodSeconds: 5 }
   return {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
@@ -227,7 +228,7 @@ function deployment(name: string, app: App): Deployment {
               name: 'main',
               image: app.image,
               resources: { requests: { cpu: `${app.cpuMilli}m` } },
-              ...(app.hasProbe ? { readinessProbe } : {}),
+              ...(app.hasProbe ? { readinessProbe, livenessProbe } : {}),
             },
           ],
         },

@@ -62,6 +62,8 @@ export class SimWorld {
   #isCalm = false
   #api: { process: SimProcess; client: Client } | undefined
   readonly apiFaults: StoreFaults = { errorShare: 0, watchLagMs: 0 }
+  /** How often each kind of fault has really struck. */
+  readonly faults = new Map<string, number>()
   steps = 0
 
   constructor({ chance, nodes, planes, nodeCpuMilli, plant, trace }: WorldOptions) {
@@ -98,6 +100,10 @@ export class SimWorld {
 
   get hash(): string {
     return this.#hash.copy().digest('hex')
+  }
+
+  happened(fault: string): void {
+    this.faults.set(fault, (this.faults.get(fault) ?? 0) + 1)
   }
 
   trace(line: string): void {
