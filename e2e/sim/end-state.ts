@@ -72,6 +72,8 @@ export interface Allowed {
   readonly hasEvicted: boolean
   /** Nodes that lost their memory: they leave alone what they were never told is gone. */
   readonly forgetful: ReadonlySet<string>
+  /** Nodes whose engine hid containers: what has ended may have been overlooked. */
+  readonly deceived: ReadonlySet<string>
 }
 
 /** What is not as the user wished it, or does not fit together. Empty: all is well. */
@@ -151,11 +153,12 @@ function setDifferences({ sets, pods, deployments }: Seen): readonly string[] {
 }
 
 /** I5, and the other way round: what runs is wanted, what is wanted and said to run does run. Addresses are unique. */
-function containerDifferences({ pods, containers }: Seen, { forgetful }: Allowed): readonly string[] {
+function containerDifferences({ pods, containers }: Seen, { forgetful, deceived }: Allowed): readonly string[] {
   const wrong: string[] = []
   const byUid = new Map(pods.map((pod) => [pod.metadata.uid ?? '', pod]))
-  for (const { node, identity } of containers) {
+  for (const { node, identity, status } of containers) {
     const pod = byUid.get(identity.podUid)
+    if (pod === undefined && status !== 'running' && deceived.has(node)) continue
     if (pod?.spec.nodeName !== node && !forgetful.has(node))
       wrong.push(`${node} has a container of ${identity.podName}, which is gone`)
   }

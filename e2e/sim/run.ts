@@ -3,7 +3,7 @@ import { sleep, withDeadline } from '../../lib/async.ts'
 import { Chance } from './chance.ts'
 import { differences, isBad, look, type Wish, wishOf } from './end-state.ts'
 import { inventFaults, type TimedFault } from './faults.ts'
-import { forgetfulNodes, Inflictor, mayEvict } from './inflict.ts'
+import { deceivedNodes, forgetfulNodes, Inflictor, mayEvict } from './inflict.ts'
 import type { Plant } from './plants.ts'
 import { act, createService, inventWorkload, type Step } from './workload.ts'
 import { SimWorld } from './world.ts'
@@ -124,7 +124,7 @@ interface Plan {
 async function settle(world: SimWorld, { workload, faults, isDone }: Plan): Promise<number> {
   const { monitor } = world
   const wish = wishOf(workload)
-  const allowed = { hasEvicted: mayEvict(faults), forgetful: forgetfulNodes(faults) }
+  const allowed = { hasEvicted: mayEvict(faults), forgetful: forgetfulNodes(faults), deceived: deceivedNodes(faults) }
   const wrong = async (): Promise<readonly string[]> =>
     isDone() ? differences(await look(world.store, world.nodes), wish, allowed) : ['the user is not done']
   const limitMs = hasBackoffs(faults) ? settleMs.withBackoffs : settleMs.usually
