@@ -37,7 +37,7 @@ export interface CoreDeps {
 
 export interface CoreOptions {
   readonly store: Store
-  /** For people who look who leads. */
+  /** What the election key holds while this control plane leads. */
   readonly identity: string
   readonly serviceCidr: string
   readonly clusterCidr: string
@@ -58,13 +58,17 @@ export interface Core {
   readonly cache: WatchCache & Service
   readonly registry: Registry
   readonly informers: readonly Service[]
+  /** Only the leader's reach a node. */
   readonly streams: PodStreams
+  readonly leads: () => boolean
   /** Nodes that have a session here, and the certificates that they have shown. */
   readonly nodes: Pick<Gateway, 'nodeCertificates' | 'renewNodeCertificates'>
   /** Runs for the leadership, and what only a leader runs. */
   readonly leader: Service
 }
 
+/** Whose revision of creation is the fence. */
+export const leaderKey = `${electionPrefix}controlplane`
 /** Its UID is the cluster's, as tools of Kubernetes take it. */
 const uidNamespace = 'kube-system'
 /** A leader that died is replaced within this and a second. */
@@ -118,6 +122,7 @@ export function composeCore(options: CoreOptions, deps: CoreDeps): Core {
     registry,
     informers: informers.services,
     streams: leader.streams(gateway),
+    leads: () => leader.leads,
     nodes: gateway,
     leader: leader.service(leading),
   }
@@ -164,16 +169,19 @@ class Leader {
     this.#deps = deps
   }
 
+  get leads(): boolean {
+    return this.#isLeading
+  }
+
   service(groups: readonly (readonly Service[])[]): Service {
     const { store, identity } = this.#options
     const { clock, random, log } = this.#deps
     return {
       name: 'leader',
       run: async (signal) => {
-        const key = `${electionPrefix}controlplane`
         // Before the election: what is noted after it may be of changes after it.
         const remembered = this.#options.memory?.highest
-        const leadership = await store.campaign({ key, value: identity, ttlMs: leaderTtlMs, signal })
+        const leadership = await store.campaign({ key: leaderKey, value: identity, ttlMs: leaderTtlMs, signal })
         const both = AbortSignal.any([signal, leadership.lost])
         try {
           this.incarnation = await this.#openIncarnation({ fence: leadership.fence, remembered, signal: both })

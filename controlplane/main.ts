@@ -36,7 +36,9 @@ async function run(argv: readonly string[]): Promise<void> {
   const etcdBinary = given.etcdBinary === '' ? findEtcd() : given.etcdBinary
   const metrics = createMetrics('skiff_', { process: true })
   log.info('starting', { dataDir: given.dataDir, pid: process.pid })
-  await runControlPlane({ ...given, etcdBinary }, { clock: systemClock, random: systemRandom, log, metrics }, signal)
+  const debugChecks = process.env['SKIFF_DEBUG_CHECKS'] === '1'
+  const deps = { clock: systemClock, random: systemRandom, log, metrics, debugChecks }
+  await runControlPlane({ ...given, etcdBinary }, deps, signal)
   log.info('stopped')
 }
 

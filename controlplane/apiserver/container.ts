@@ -1,12 +1,19 @@
 import { Pod } from '../../api/kinds/pod.ts'
-import { adminIdentity, type Identity } from '../../api/meta/request.ts'
+import { adminIdentity, controlPlaneIdentity, type Identity } from '../../api/meta/request.ts'
 import { badRequest } from '../../api/meta/status.ts'
-import type { ContainerRef } from '../../api/meta/streams.ts'
+import type { ContainerRef, PodStreams } from '../../api/meta/streams.ts'
 import type { AbortOptions } from '../../lib/async.ts'
 import { denied } from '../registry/authorize.ts'
 import type { Registry } from '../registry/options.ts'
+import type { ApiServerOptions } from './options.ts'
 
 const defaultContainer = 'kubectl.kubernetes.io/default-container'
+
+/** Whose streams a request is carried by: so that two control planes never send each other the same one in turn. */
+export const streamsFor = ({ user }: Identity, { streams, ownStreams = streams }: ApiServerStreams): PodStreams =>
+  user === controlPlaneIdentity.user ? ownStreams : streams
+
+type ApiServerStreams = Pick<ApiServerOptions, 'streams' | 'ownStreams'>
 
 /** The container that logs or exec are about. Throws what is wrong with the question, Forbidden before anything is told. */
 export async function containerRef(

@@ -6,7 +6,7 @@ import { must } from '../../lib/assert.ts'
 import { isAbort, withDeadline } from '../../lib/async.ts'
 import { type Shape, send, sendAnswer, sendError } from './answer.ts'
 import { parseBody, readBytes } from './body.ts'
-import { containerRef } from './container.ts'
+import { containerRef, streamsFor } from './container.ts'
 import type { Documents } from './documents.ts'
 import { requesterOf } from './identity.ts'
 import { readLogOptions, streamLog } from './log.ts'
@@ -200,11 +200,11 @@ export class Handler {
     const { query, response, signal, method } = exchange
     const { namespace, name } = route
     if (method !== 'GET' || namespace === undefined || name === undefined) throw methodNotAllowed('a log can only be read')
-    const { registry, clock, streams } = this.#deps
+    const { registry, clock } = this.#deps
     const options = readLogOptions(query, clock)
     const place = { namespace, name, subresource: 'log', container: query.get('container') ?? '' } as const
     const ref = await containerRef(registry, identity, place, { signal })
-    await streamLog(response, streams, { ref, options }, { signal })
+    await streamLog(response, streamsFor(identity, this.#deps), { ref, options }, { signal })
   }
 
   async #counted(work: () => Promise<void>): Promise<void> {

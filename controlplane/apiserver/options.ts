@@ -8,6 +8,8 @@ import type { Maintenance } from './maintenance.ts'
 export interface ApiServerOptions {
   readonly registry: Registry
   readonly streams: PodStreams
+  /** For what another control plane asks, which has passed on a request of its own: never passed on again. */
+  readonly ownStreams?: PodStreams
   /** PEM. `ca` signs the certificates of clients. */
   readonly tls: { readonly cert: string; readonly key: string; readonly ca: string }
   readonly host: string

@@ -5,7 +5,7 @@ import { type WebSocket, WebSocketServer } from 'ws'
 import { badRequest, noSuchPath, StatusError } from '../../api/meta/status.ts'
 import type { AbortOptions } from '../../lib/async.ts'
 import { statusOf } from './answer.ts'
-import { containerRef } from './container.ts'
+import { containerRef, streamsFor } from './container.ts'
 import { execProtocols, readExecOptions, runExec } from './exec.ts'
 import type { Handler, HandlerDeps } from './handler.ts'
 import { requesterOf } from './identity.ts'
@@ -43,7 +43,7 @@ export class Upgrades {
 
   async #exec(request: IncomingMessage, socket: Duplex, { head, signal }: AbortOptions & { head: Buffer }): Promise<void> {
     const identity = requesterOf(request.socket as TLSSocket, request.headers)
-    const { registry, streams } = this.#deps
+    const { registry } = this.#deps
     const [path = '', search = ''] = (request.url ?? '').split('?', 2)
     const query = new URLSearchParams(search)
     const { namespace, name, subresource } = resourceRoute(registry.kinds, { path, method: 'GET', isWatch: false })
@@ -56,7 +56,7 @@ export class Upgrades {
     const ws = await new Promise<WebSocket>((resolve) => this.#sockets.handleUpgrade(request, socket, head, resolve))
     const stopPings = this.#keepAlive(ws)
     try {
-      await runExec(ws, streams, { ref, options }, { signal })
+      await runExec(ws, streamsFor(identity, this.#deps), { ref, options }, { signal })
     } finally {
       stopPings()
     }

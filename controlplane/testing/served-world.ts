@@ -36,12 +36,15 @@ export const noStreams: PodStreams = { log: noNode, exec: noNode }
 /** A world behind a real API server over TLS on the loopback address. */
 export async function createServedWorld({
   streams = noStreams,
+  ownStreams = streams,
   limits = {},
   port = 0,
   historyPerKind,
   log = silentLog,
 }: {
   streams?: PodStreams
+  /** For other control planes. */
+  ownStreams?: PodStreams
   limits?: Partial<Limits>
   port?: number
   historyPerKind?: number
@@ -56,6 +59,7 @@ export async function createServedWorld({
   const server = createApiServer({
     registry: world.registry,
     streams,
+    ownStreams,
     tls: { cert, key, ca },
     host: '127.0.0.1',
     port,
