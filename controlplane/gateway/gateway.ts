@@ -162,6 +162,8 @@ class SessionGateway implements Gateway {
   }
 
   async run(signal: AbortSignal): Promise<void> {
+    // While nobody was led from here services have changed.
+    this.#table = undefined
     using _ = this.#subscribe()
     const listener = await this.#listen({
       session: (line) => this.#serveSession(line, signal),
@@ -174,6 +176,7 @@ class SessionGateway implements Gateway {
     } finally {
       for (const session of this.#sessions.values()) session.close('the control plane is stopping')
       this.#tableTimer?.[Symbol.dispose]()
+      this.#tableTimer = undefined
       this.#port = undefined
       listener.close()
     }

@@ -1,0 +1,109 @@
+import { expect, test } from 'vitest'
+import { Service } from '../../api/kinds/service.ts'
+import { nodeIdentity } from '../../api/meta/request.ts'
+import { type AgentMessage, type ControlMessage, Hello } from '../../api/proto/agent.ts'
+import { createInformers } from '../../client/informers.ts'
+import { silentLog } from '../../lib/log.ts'
+import { createMetrics } from '../../lib/metrics.ts'
+import { seededRandom } from '../../lib/random.ts'
+import { createWorld, type World } from '../testing/world.ts'
+import { createGateway, type Gateway } from './gateway.ts'
+import type { LineHandlers } from './line.ts'
+
+interface Bed {
+  readonly gateway: Gateway
+  readonly handlers: () => LineHandlers
+  pass(ms: number): Promise<void>
+}
+
+async function createBed(world: World): Promise<Bed> {
+  const { clock, signal } = world
+  const deps = { clock, random: seededRandom(1), log: silentLog }
+  const informers = createInformers({ ...deps, client: world.client })
+  let handlers: LineHandlers | undefined
+  const listen = async (given: LineHandlers) => {
+    handlers = given
+    return { port: undefined, close: () => undefined }
+  }
+  const gateway = createGateway(listen, {
+    ...deps,
+    informers,
+    client: world.client,
+    clientFor: (node) => world.as(nodeIdentity(node)),
+    events: { record: () => undefined },
+    clusterUid: 'cluster',
+    epoch: () => 1,
+    clusterCidr: '10.42.0.0/16',
+    serviceCidr: '10.43.0.0/16',
+    metrics: createMetrics('skiff_'),
+  })
+  for (const service of informers.services) service.run(signal).catch(() => undefined)
+  return {
+    gateway,
+    handlers: () => handlers ?? expect.fail('nobody listens'),
+    async pass(ms) {
+      for (let left = ms; left > 0; left -= 50) {
+        for (let count = 0; count < 5; count++) await new Promise((resolve) => setImmediate(resolve))
+        clock.step(50)
+      }
+    },
+  }
+}
+
+/** What a node is told of services, in the order in which it is told. */
+function welcomed({ handlers }: Bed, node: string): readonly string[][] {
+  const tables: string[][] = []
+  const nodeJson = JSON.stringify({ metadata: { name: node }, status: {} })
+  const hello: AgentMessage = { message: { $case: 'hello', value: Hello.create({ node, nodeJson }) } }
+  const messages = [hello]
+  handlers()
+    .session({
+      node,
+      messages: {
+        next: async () => {
+          const value = messages.shift()
+          return value === undefined ? await new Promise<never>(() => undefined) : { done: false, value }
+        },
+      },
+      send: async ({ message }: ControlMessage) => {
+        if (message?.$case === 'services') tables.push(message.value.services.map(({ key }) => key))
+      },
+      onGone: () => undefined,
+    })
+    .catch(() => undefined)
+  return tables
+}
+
+const service = (name: string): Service => ({
+  apiVersion: 'v1',
+  kind: 'Service',
+  metadata: { name, namespace: 'default' },
+  spec: { selector: { app: name }, ports: [{ port: 80 }] },
+})
+
+test('a control plane that leads again tells nodes of the services of then, also when it stopped while one was changing', async () => {
+  await using world = await createWorld()
+  const { signal } = world
+  const bed = await createBed(world)
+  const first = new AbortController()
+  const ended = bed.gateway.run(first.signal)
+  await bed.pass(500)
+  const before = welcomed(bed, 'node-1')
+  await world.client.create(Service, service('one'), { signal })
+  await bed.pass(2000)
+  expect(before.at(-1)).toEqual(['default/one'])
+  // The change is seen, and the table not made yet.
+  await world.client.create(Service, service('two'), { signal })
+  for (let count = 0; count < 20; count++) await new Promise((resolve) => setImmediate(resolve))
+  first.abort(new Error('the lease ran out'))
+  await ended
+  await world.client.create(Service, service('three'), { signal })
+  bed.gateway.run(signal).catch(() => undefined)
+  await bed.pass(500)
+  const after = welcomed(bed, 'node-1')
+  await bed.pass(2000)
+  expect(after.at(-1)).toEqual(['default/one', 'default/three', 'default/two'])
+  await world.client.create(Service, service('four'), { signal })
+  await bed.pass(2000)
+  expect(after.at(-1)).toEqual(['default/four', 'default/one', 'default/three', 'default/two'])
+})
