@@ -157,6 +157,20 @@ test('a node without memory spares what it finds, for good', async () => {
   expect(again.isRemoved('other')).toBe(false)
 })
 
+test('what turns up after a node has spared what it found was begun by itself, and is gone with its pod', async () => {
+  const store = await open()
+  store.spare(['found'])
+  store.apply(complete(10n, ['a']))
+  expect([store.isRemoved('found'), store.isRemoved('overlooked')]).toEqual([false, true])
+  // The other way round: told first, then looked.
+  store.welcome(welcome({ incarnation: 'one' }))
+  store.welcome(welcome({ incarnation: 'two' }))
+  store.apply(complete(5n, []))
+  expect([store.isRemoved('a'), store.isRemoved('overlooked')]).toEqual([false, false])
+  store.spare(['a', 'later'])
+  expect([store.isRemoved('a'), store.isRemoved('later'), store.isRemoved('overlooked')]).toEqual([false, false, true])
+})
+
 test('what cannot be read in a complete set is not gone', async () => {
   const store = await open()
   store.spare([])

@@ -176,8 +176,8 @@ export class DesiredStore implements DesiredState {
         seen,
       })
     const changes = this.#state.replace(set, { mayRemove })
-    // What cannot be read is not gone.
-    this.#isComplete = mayRemove && changes.problems.length === 0
+    // What cannot be read is not gone. What this node may have forgotten is spared first: all else was begun by itself.
+    this.#isComplete = changes.problems.length === 0
     return changes
   }
 
