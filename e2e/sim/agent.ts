@@ -6,11 +6,11 @@ import { NetworkFollower } from '../../agent/network/network-follower.ts'
 import { NodeNetwork } from '../../agent/network/node-network.ts'
 import { NodeWatch } from '../../agent/node-status.ts'
 import { createPods } from '../../agent/pods/pods.ts'
-import type { TestVolumes } from '../../agent/pods/testing/doubles.ts'
 import { createProbes } from '../../agent/probes/probes.ts'
 import { createSandboxes } from '../../agent/sandbox/sandboxes.ts'
 import { createSession } from '../../agent/session/session.ts'
 import type { NodeStatus } from '../../api/kinds/node-status.ts'
+import type { ServiceTable } from '../../api/proto/agent.ts'
 import { sleep } from '../../lib/async.ts'
 import { Backoff } from '../../lib/backoff.ts'
 import type { Log } from '../../lib/log.ts'
@@ -20,6 +20,7 @@ import type { SimNet } from './net.ts'
 import { noMetrics } from './no-metrics.ts'
 import type { Plant } from './plants.ts'
 import type { SimProcess } from './process.ts'
+import type { SimVolumes } from './volumes.ts'
 
 /** What a node keeps while its agent comes and goes. */
 export interface SimNode {
@@ -32,7 +33,9 @@ export interface SimNode {
   diskStands?: boolean
   /** What stood there some time ago. */
   backup: ReadonlyMap<string, string>
-  readonly volumes: TestVolumes
+  readonly volumes: SimVolumes
+  /** What its packet filter was told last. */
+  table?: ServiceTable
 }
 
 export interface SimAgentOptions {
@@ -69,8 +72,13 @@ export async function runSimAgent({ node, net, process, addresses, plant, log, s
     hostPorts: new HostPorts(),
     nodeIp: facts.ip,
   })
+  const proxy = {
+    update: (table: ServiceTable) => {
+      if (!process.isDead) node.table = table
+    },
+  }
   const adopt = (opts: { readonly signal: AbortSignal }): Promise<void> => sandboxes.adopt(opts)
-  const follower = new NetworkFollower({ desired, network, proxy: { update: () => undefined }, adopt, clock, log })
+  const follower = new NetworkFollower({ desired, network, proxy, adopt, clock, log })
   const probes = createProbes({ runtime, clock, random, log })
   let report: (status: NodeStatus) => void = () => undefined
   const nodeWatch = new NodeWatch({

@@ -1,70 +1,12 @@
-import type { ContainerState } from '../../agent/runtime/runtime.ts'
-import type { KindDef } from '../../api/kinds/define.ts'
-import { Deployment } from '../../api/kinds/deployment.ts'
-import { EndpointSlice } from '../../api/kinds/endpoint-slice.ts'
-import { Node } from '../../api/kinds/node.ts'
-import { Pod } from '../../api/kinds/pod.ts'
-import { ReplicaSet } from '../../api/kinds/replica-set.ts'
-import { type ApiObject, controllerOf } from '../../api/meta/object-meta.ts'
-import { decodeObject } from '../../controlplane/store/codec.ts'
-import { kindPrefix } from '../../controlplane/store/keys.ts'
-import type { MemoryStore } from '../../controlplane/store/memory.ts'
-import type { SimNode } from './agent.ts'
-import { crashingImage, missingImage } from './engine.ts'
+import type { Deployment } from '../../api/kinds/deployment.ts'
+import type { Node } from '../../api/kinds/node.ts'
+import type { Pod } from '../../api/kinds/pod.ts'
+import { type ApiObject, controllerOf, keyOf } from '../../api/meta/object-meta.ts'
+import { configDifferences, serviceDifferences } from './end-details.ts'
+import type { Seen } from './look.ts'
 import { isActive, isFinished, isReady } from './monitor.ts'
-import type { App, Step } from './workload.ts'
-
-/** What the user asked for in the end. */
-export interface Wish {
-  readonly apps: ReadonlyMap<string, App>
-  /** Bare pods; the value says whether it ends by itself. */
-  readonly pods: ReadonlyMap<string, { readonly isTask: boolean }>
-}
-
-export function wishOf(steps: readonly Step[]): Wish {
-  const apps = new Map<string, App>()
-  const pods = new Map<string, { isTask: boolean }>()
-  const change = (name: string, part: Partial<App>): void => {
-    const app = apps.get(name)
-    if (app !== undefined) apps.set(name, { ...app, ...part })
-  }
-  for (const { act } of steps) {
-    if (act.do === 'deploy') apps.set(act.name, act.app)
-    else if (act.do === 'scale') change(act.name, { replicas: act.replicas })
-    else if (act.do === 'roll') change(act.name, { image: act.image })
-    else if (act.do === 'undeploy') apps.delete(act.name)
-    else if (act.do === 'runPod') pods.set(act.name, { isTask: act.restartPolicy === 'Never' })
-    else if (act.do === 'deletePod') pods.delete(act.name)
-  }
-  return { apps, pods }
-}
-
-interface Seen {
-  readonly nodes: readonly Node[]
-  readonly deployments: readonly Deployment[]
-  readonly sets: readonly ReplicaSet[]
-  readonly pods: readonly Pod[]
-  readonly slices: readonly EndpointSlice[]
-  readonly containers: readonly (ContainerState & { readonly node: string })[]
-}
-
-/** Everything there is, read past all processes. */
-export async function look(store: MemoryStore, nodes: readonly SimNode[]): Promise<Seen> {
-  const { signal } = new AbortController()
-  const all = async <O extends ApiObject>(kind: KindDef<O>): Promise<readonly O[]> =>
-    (await store.list({ prefix: kindPrefix(kind), signal })).items.map((item) => decodeObject(item) as O)
-  const containers = await Promise.all(
-    nodes.map(async ({ name, engine }) => (await engine.states()).map((state) => ({ ...state, node: name }))),
-  )
-  return {
-    nodes: await all(Node),
-    deployments: await all(Deployment),
-    sets: await all(ReplicaSet),
-    pods: await all(Pod),
-    slices: await all(EndpointSlice),
-    containers: containers.flat(),
-  }
-}
+import { isBad, type Wish } from './wish.ts'
+import type { App } from './workload.ts'
 
 /** What the faults of a run excuse. */
 export interface Allowed {
@@ -72,57 +14,72 @@ export interface Allowed {
   readonly hasEvicted: boolean
   /** Nodes that lost their memory: they leave alone what they were never told is gone. */
   readonly forgetful: ReadonlySet<string>
-  /** Nodes whose engine hid containers: what has ended may have been overlooked. */
-  readonly deceived: ReadonlySet<string>
 }
 
 /** What is not as the user wished it, or does not fit together. Empty: all is well. */
 export function differences(seen: Seen, wish: Wish, allowed: Allowed): readonly string[] {
-  const tooMany = seen.deployments.filter(({ metadata }) => !wish.apps.has(metadata.name ?? ''))
   return [
-    ...tooMany.map(({ metadata }) => `deployment ${metadata.name} was deleted`),
-    ...[...wish.apps].flatMap(([name, app]) => appDifferences(seen, name, app)),
+    ...tooMany(seen.deployments, wish.apps, 'deployment'),
+    ...tooMany(
+      seen.services.filter(({ metadata }) => metadata.name !== 'kubernetes'),
+      wish.services,
+      'service',
+    ),
+    ...[...wish.apps].flatMap(([key, app]) => appDifferences(seen, key, { app, wish })),
     ...podDifferences(seen, wish, allowed),
-    ...seen.nodes.flatMap(nodeDifferences),
+    ...seen.nodes.flatMap((node) => nodeDifferences(node, wish)),
     ...setDifferences(seen),
+    ...orphanDifferences(seen, wish),
     ...containerDifferences(seen, allowed),
-    ...endpointDifferences(seen),
+    ...namespaceDifferences(seen, wish),
+    ...serviceDifferences(seen, wish),
+    ...configDifferences(seen, wish),
   ]
 }
 
-function nodeDifferences({ metadata, spec, status }: Node): readonly string[] {
+const tooMany = (objects: readonly ApiObject[], wanted: { has(key: string): boolean }, what: string): readonly string[] =>
+  objects.filter((object) => !wanted.has(keyOf(object))).map((object) => `${what} ${keyOf(object)} was deleted`)
+
+function nodeDifferences({ metadata: { name = '' }, spec, status }: Node, { cordoned }: Wish): readonly string[] {
   const isHere = status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') === true
-  const taints = spec?.taints ?? []
-  return isHere && taints.length === 0 ? [] : [`${metadata.name} is ${isHere ? '' : 'not '}ready, ${taints.length} taints`]
+  const isCordoned = spec?.unschedulable === true
+  const taints = (spec?.taints ?? []).filter(({ key }) => key !== 'node.kubernetes.io/unschedulable')
+  return [
+    ...(isHere && taints.length === 0 ? [] : [`${name} is ${isHere ? '' : 'not '}ready, ${taints.length} taints`]),
+    ...(isCordoned === cordoned.has(name) ? [] : [`${name} is ${isCordoned ? '' : 'not '}cordoned`]),
+  ]
 }
 
 /** Pods that nobody makes anew. */
-function podDifferences(seen: Seen, { pods }: Wish, { hasEvicted }: Allowed): readonly string[] {
-  const bare = seen.pods.filter((pod) => controllerOf(pod) === undefined)
-  const tooMany = bare.filter(({ metadata }) => !pods.has(metadata.name ?? ''))
-  const missing = [...pods].flatMap(([name, { isTask }]) => {
-    const pod = bare.find(({ metadata }) => metadata.name === name)
-    if (pod === undefined) return hasEvicted ? [] : [`pod ${name} is missing`]
+function podDifferences(seen: Seen, { pods, hasDeletedNode, orphans }: Wish, { hasEvicted }: Allowed): readonly string[] {
+  const bare = seen.pods.filter((pod) => controllerOf(pod) === undefined && pod.metadata.labels?.['bare'] !== undefined)
+  const strays = seen.pods.filter((pod) => controllerOf(pod) === undefined && pod.metadata.labels?.['bare'] === undefined)
+  const missing = [...pods].flatMap(([key, { isTask }]) => {
+    const pod = bare.find((one) => keyOf(one) === key)
+    if (pod === undefined) return hasEvicted || hasDeletedNode ? [] : [`pod ${key} is missing`]
     const isWell = isTask ? isFinished(pod) : isReady(pod)
-    return isWell ? [] : [`pod ${name} is ${pod.status?.phase}, ready: ${isReady(pod)}`]
+    return isWell ? [] : [`pod ${key} is ${pod.status?.phase}, ready: ${isReady(pod)}`]
   })
-  return [...tooMany.map(({ metadata }) => `pod ${metadata.name} was deleted`), ...missing]
+  const lost = strays.filter((pod) => !orphans.has(`${pod.metadata.namespace}/${pod.metadata.labels?.['app']}`))
+  return [...tooMany(bare, pods, 'pod'), ...lost.map((pod) => `pod ${keyOf(pod)} has lost its owner`), ...missing]
 }
 
-/** No pod of it ever becomes, or stays, ready. */
-export const isBad = (image: string): boolean => image.startsWith(missingImage) || image.startsWith(crashingImage)
+interface WishedApp {
+  readonly app: App
+  readonly wish: Wish
+}
 
-function appDifferences({ deployments, sets, pods }: Seen, name: string, app: App): readonly string[] {
-  const deployment = deployments.find(({ metadata }) => metadata.name === name)
-  if (deployment === undefined) return [`deployment ${name} is missing`]
+function appDifferences({ deployments, sets, pods }: Seen, key: string, { app, wish }: WishedApp): readonly string[] {
+  const deployment = deployments.find((one) => keyOf(one) === key)
+  if (deployment === undefined) return [`deployment ${key} is missing`]
   const own = sets.filter((set) => controllerOf(set)?.uid === deployment.metadata.uid)
   const ownPods = pods.filter((pod) => own.some((set) => set.metadata.uid === controllerOf(pod)?.uid) && isActive(pod))
   const { status } = deployment
-  if (status?.observedGeneration !== deployment.metadata.generation) return [`deployment ${name} was not looked at`]
-  if (isBad(app.image)) return badRollout(deployment, app, ownPods)
+  if (status?.observedGeneration !== deployment.metadata.generation) return [`deployment ${key} was not looked at`]
+  if (isBad(key, app, wish)) return badRollout(deployment, app, ownPods)
   const right = ownPods.filter((pod) => isReady(pod) && pod.spec.containers[0]?.image === app.image)
   if (right.length === app.replicas && ownPods.length === app.replicas && (status?.readyReplicas ?? 0) === app.replicas) return []
-  return [`deployment ${name} has ${ownPods.length} pods, ${right.length} of them right, of ${app.replicas} (${app.image})`]
+  return [`deployment ${key} has ${ownPods.length} pods, ${right.length} of them right, of ${app.replicas} (${app.image})`]
 }
 
 /** Never more is missing than the strategy allows, and never too many are there. */
@@ -152,13 +109,31 @@ function setDifferences({ sets, pods, deployments }: Seen): readonly string[] {
   return wrong
 }
 
+/** What was owned by a deployment that was deleted alone goes on, and belongs to the next of that name. */
+function orphanDifferences({ sets }: Seen, { orphans }: Wish): readonly string[] {
+  const free = sets.filter((set) => controllerOf(set) === undefined)
+  const appOf = ({ metadata }: ApiObject): string => `${metadata.namespace}/${metadata.labels?.['app']}`
+  return [
+    ...free.filter((set) => !orphans.has(appOf(set))).map((set) => `ReplicaSet ${set.metadata.name} has lost its owner`),
+    ...[...orphans].filter((key) => !free.some((set) => appOf(set) === key)).map((key) => `no ReplicaSet of ${key} is left`),
+  ]
+}
+
+function namespaceDifferences({ namespaces, placed }: Seen, wish: Wish): readonly string[] {
+  const left = placed.filter(({ namespace }) => !wish.namespaces.has(namespace)).slice(0, 3)
+  return [
+    ...[...namespaces].filter((name) => !wish.namespaces.has(name)).map((name) => `namespace ${name} was deleted`),
+    ...[...wish.namespaces].filter((name) => !namespaces.has(name)).map((name) => `namespace ${name} is missing`),
+    ...left.map(({ what }) => `${what} has outlived its namespace`),
+  ]
+}
+
 /** I5, and the other way round: what runs is wanted, what is wanted and said to run does run. Addresses are unique. */
-function containerDifferences({ pods, containers }: Seen, { forgetful, deceived }: Allowed): readonly string[] {
+function containerDifferences({ pods, containers }: Seen, { forgetful }: Allowed): readonly string[] {
   const wrong: string[] = []
   const byUid = new Map(pods.map((pod) => [pod.metadata.uid ?? '', pod]))
-  for (const { node, identity, status } of containers) {
+  for (const { node, identity } of containers) {
     const pod = byUid.get(identity.podUid)
-    if (pod === undefined && status !== 'running' && deceived.has(node)) continue
     if (pod?.spec.nodeName !== node && !forgetful.has(node))
       wrong.push(`${node} has a container of ${identity.podName}, which is gone`)
   }
@@ -175,17 +150,4 @@ function containerDifferences({ pods, containers }: Seen, { forgetful, deceived 
     addresses.set(ip, name)
   }
   return wrong
-}
-
-function endpointDifferences({ pods, slices }: Seen): readonly string[] {
-  const ready = pods
-    .filter((pod) => isActive(pod) && isReady(pod) && pod.metadata.labels?.['tier'] === 'apps')
-    .map((pod) => pod.status?.podIP ?? '')
-  const served = slices
-    .filter(({ metadata }) => metadata.labels?.['kubernetes.io/service-name'] === 'all')
-    .flatMap(({ endpoints = [] }) =>
-      endpoints.filter(({ conditions }) => conditions?.ready !== false).flatMap(({ addresses }) => addresses),
-    )
-  const [is, wanted] = [served.toSorted().join(' '), ready.toSorted().join(' ')]
-  return is === wanted ? [] : [`the service leads to "${is}", ready are "${wanted}"`]
 }

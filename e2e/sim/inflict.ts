@@ -289,11 +289,6 @@ export function forgetfulNodes(faults: readonly TimedFault[]): ReadonlySet<strin
   return new Set(faults.flatMap(({ fault }) => (fault.kind === 'diskLoss' ? [`node-${fault.node}`] : [])))
 }
 
-/** Nodes whose engine hid containers from the agent: what has ended may lie there until the agent starts anew. */
-export function deceivedNodes(faults: readonly TimedFault[]): ReadonlySet<string> {
-  return new Set(faults.flatMap(({ fault }) => (fault.kind === 'engineLies' ? [`node-${fault.node}`] : [])))
-}
-
 /** Whether a node may be silent for long enough that its pods are taken off it. */
 export function mayEvict(faults: readonly TimedFault[]): boolean {
   return faults.some(({ fault }) => ('forMs' in fault && fault.forMs >= 25_000) || ('downMs' in fault && fault.downMs >= 25_000))

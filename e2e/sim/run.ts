@@ -1,11 +1,14 @@
 import { isInvalid } from '../../api/meta/status.ts'
 import { sleep, withDeadline } from '../../lib/async.ts'
+import { carryOut, createService } from './acts.ts'
 import { Chance } from './chance.ts'
-import { differences, isBad, look, type Wish, wishOf } from './end-state.ts'
+import { differences } from './end-state.ts'
 import { inventFaults, type TimedFault } from './faults.ts'
-import { deceivedNodes, forgetfulNodes, Inflictor, mayEvict } from './inflict.ts'
+import { forgetfulNodes, Inflictor, mayEvict } from './inflict.ts'
+import { look } from './look.ts'
 import type { Plant } from './plants.ts'
-import { act, createService, inventWorkload, type Step } from './workload.ts'
+import { isBad, type Wish, wishOf } from './wish.ts'
+import { inventWorkload, type Step } from './workload.ts'
 import { SimWorld } from './world.ts'
 
 export interface RunOptions {
@@ -42,15 +45,16 @@ const lookEveryMs = 5_000
 const staysMs = 30_000
 const crashMs = 10_000
 const actDeadlineMs = 30_000
+const agentBackMs = 2_000
 
 /** One run of one seed, from an empty cluster to one at rest, with all checks. */
 export async function runSeed({ seed, plant = {}, trace, isFaultFree = false }: RunOptions): Promise<Outcome> {
   const chance = new Chance(seed)
   const size = { nodes: chance.int(1, 3), planes: chance.int(1, 2) }
-  const workload = inventWorkload(new Chance(chance.int(0, 2 ** 31)), spanMs)
+  const workload = inventWorkload(new Chance(chance.int(0, 2 ** 31)), spanMs, size.nodes)
   const invented = inventFaults(new Chance(chance.int(0, 2 ** 31)), size, spanMs)
   const faults = isFaultFree ? [] : invented
-  const nodeCpuMilli = Math.ceil(9000 / size.nodes)
+  const nodeCpuMilli = Math.ceil(9000 / Math.max(1, size.nodes - mostCordoned(workload)))
   const world = new SimWorld({ ...size, nodeCpuMilli, chance, plant, ...(trace === undefined ? {} : { trace }) })
   await world.pass(startMs)
   const inflictor = new Inflictor(world)
@@ -93,7 +97,9 @@ class User {
     for (const { atMs, act: what } of workload) {
       const waitMs = startedMs + atMs - clock.monotonicMs()
       if (waitMs > 0) await sleep(clock, waitMs, signal)
-      await this.#until(JSON.stringify(what), (opts) => act(this.#world.client, what, opts))
+      await this.#until(JSON.stringify(what), (opts) => carryOut(this.#world.client, what, opts))
+      // An agent makes its Node again when it opens a session.
+      if (what.do === 'deleteNode') clock.after(agentBackMs, () => this.#world.net.breakNode(what.node))
     }
     this.isDone = true
   }
@@ -124,7 +130,7 @@ interface Plan {
 async function settle(world: SimWorld, { workload, faults, isDone }: Plan): Promise<number> {
   const { monitor } = world
   const wish = wishOf(workload)
-  const allowed = { hasEvicted: mayEvict(faults), forgetful: forgetfulNodes(faults), deceived: deceivedNodes(faults) }
+  const allowed = { hasEvicted: mayEvict(faults), forgetful: forgetfulNodes(faults) }
   const wrong = async (): Promise<readonly string[]> =>
     isDone() ? differences(await look(world.store, world.nodes), wish, allowed) : ['the user is not done']
   const limitMs = hasBackoffs(faults) ? settleMs.withBackoffs : settleMs.usually
@@ -158,7 +164,12 @@ const backoffKinds: readonly string[] = ['engineErrors', 'engineHangs', 'engineS
 const hasBackoffs = (faults: readonly TimedFault[]): boolean => faults.some(({ fault }) => backoffKinds.includes(fault.kind))
 
 /** Nothing restarts for ever. */
-const isPeaceful = ({ apps }: Wish): boolean => [...apps.values()].every(({ image }) => !isBad(image))
+const isPeaceful = (wish: Wish): boolean => [...wish.apps].every(([key, app]) => !isBad(key, app, wish))
+
+/** Nodes that take no pods at a time. */
+function mostCordoned(steps: readonly Step[]): number {
+  return Math.max(...steps.map((_, index) => wishOf(steps.slice(0, index + 1)).cordoned.size), 0)
+}
 
 const writesTo = ({ monitor }: SimWorld): string =>
   ['pods', 'replicasets', 'deployments', 'endpointslices'].map((plural) => monitor.counts.get(`MODIFIED ${plural}`)).join(' ')

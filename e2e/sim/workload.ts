@@ -1,22 +1,44 @@
-import { Deployment } from '../../api/kinds/deployment.ts'
-import { Pod } from '../../api/kinds/pod.ts'
-import { Service } from '../../api/kinds/service.ts'
-import { isAlreadyExists, isNotFound } from '../../api/meta/status.ts'
-import type { Client } from '../../client/client.ts'
-import type { AbortOptions } from '../../lib/async.ts'
 import type { Chance } from './chance.ts'
-import { crashingImage, missingImage, taskImage } from './engine.ts'
+import { crashingImage, missingImage, sickImage, taskImage } from './engine.ts'
+
+/** Where something of the user's lies. */
+interface Place {
+  readonly namespace: string
+  readonly name: string
+}
+
+export type ConfigKind = 'ConfigMap' | 'Secret'
 
 /** What a user does at a time. Plain data: the same workload can be run with and without faults. */
 export type Act =
-  | { readonly do: 'deploy'; readonly name: string; readonly app: App }
-  | { readonly do: 'scale'; readonly name: string; readonly replicas: number }
-  | { readonly do: 'roll'; readonly name: string; readonly image: string }
-  | { readonly do: 'undeploy'; readonly name: string }
-  | { readonly do: 'runPod'; readonly name: string; readonly image: string; readonly restartPolicy: 'Always' | 'Never' }
-  | { readonly do: 'deletePod'; readonly name: string; readonly gracePeriodSeconds?: number }
+  | (Place & { readonly do: 'deploy'; readonly app: App })
+  | (Place & { readonly do: 'scale'; readonly replicas: number })
+  | (Place & { readonly do: 'roll'; readonly image: string })
+  | (Place & { readonly do: 'undeploy'; readonly policy: 'Background' | 'Foreground' | 'Orphan' })
+  /** `isHeld`: a finalizer keeps it after its deletion, until it is released. */
+  | (Place & {
+      readonly do: 'runPod'
+      readonly image: string
+      readonly restartPolicy: 'Always' | 'Never'
+      readonly isHeld: boolean
+    })
+  | (Place & { readonly do: 'deletePod'; readonly gracePeriodSeconds?: number })
+  /** Takes the finalizer off. */
+  | (Place & { readonly do: 'release' })
   /** One of a deployment's pods, whichever comes first by name. */
-  | { readonly do: 'deleteOneOf'; readonly name: string; readonly force: boolean }
+  | (Place & { readonly do: 'deleteOneOf'; readonly force: boolean })
+  | (Place & { readonly do: 'setConfig'; readonly kind: ConfigKind; readonly version: number })
+  | (Place & { readonly do: 'deleteConfig'; readonly kind: ConfigKind })
+  /** A service over one deployment. */
+  | (Place & { readonly do: 'expose' })
+  | (Place & { readonly do: 'unexpose' })
+  | { readonly do: 'makeNamespace'; readonly namespace: string }
+  | { readonly do: 'deleteNamespace'; readonly namespace: string }
+  | { readonly do: 'cordon'; readonly node: string; readonly isOn: boolean }
+  /** Cordons it and deletes its pods that a controller makes anew elsewhere. */
+  | { readonly do: 'drain'; readonly node: string }
+  /** The Node object only; its agent is told to come back. */
+  | { readonly do: 'deleteNode'; readonly node: string }
 
 export interface App {
   readonly image: string
@@ -26,6 +48,8 @@ export interface App {
   readonly tolerateSeconds: number
   readonly strategy: 'RollingUpdate' | 'Recreate'
   readonly hasProbe: boolean
+  /** Absent, it waits until somebody makes it. */
+  readonly config?: { readonly kind: ConfigKind; readonly name: string; readonly as: 'env' | 'volume' }
 }
 
 export interface Step {
@@ -33,83 +57,220 @@ export interface Step {
   readonly act: Act
 }
 
-const namespace = 'default'
+const home = 'default'
 const maxPodsPerApp = 4
+const configNames = ['conf-0', 'conf-1']
+const configKinds: readonly ConfigKind[] = ['ConfigMap', 'Secret']
 
 /** Invents what users do in the first `spanMs` of a run. */
-export function inventWorkload(chance: Chance, spanMs: number): readonly Step[] {
-  const inventor = new Inventor(chance)
+export function inventWorkload(chance: Chance, spanMs: number, nodes: number): readonly Step[] {
+  const inventor = new Inventor(chance, nodes)
   const times = Array.from({ length: chance.int(4, 14) }, () => chance.int(0, spanMs)).sort((a, b) => a - b)
-  return times.flatMap((atMs) => inventor.next().map((what) => ({ atMs, act: what })))
+  const steps = times.flatMap((atMs) => inventor.next().map((what) => ({ atMs, act: what })))
+  return [...steps, ...inventor.last().map((what) => ({ atMs: spanMs, act: what }))]
 }
 
 /** Knows what there is, so that most acts are about something that is there. */
 class Inventor {
   readonly #chance: Chance
+  readonly #nodes: number
+  readonly #namespaces = new Set<string>([home])
+  /** By `namespace/name`. */
   readonly #apps = new Set<string>()
-  readonly #pods = new Set<string>()
+  /** Deleted, and their ReplicaSets left to themselves. */
+  readonly #orphans = new Set<string>()
+  readonly #pods = new Map<string, { readonly isHeld: boolean }>()
+  readonly #held = new Set<string>()
+  readonly #configs = new Set<string>()
+  readonly #services = new Set<string>()
+  readonly #cordoned = new Set<string>()
   #made = 0
   #version = 1
 
-  constructor(chance: Chance) {
+  constructor(chance: Chance, nodes: number) {
     this.#chance = chance
+    this.#nodes = nodes
   }
 
   next(): readonly Act[] {
     const [hasApp, hasPod] = [this.#apps.size > 0, this.#pods.size > 0]
-    const kind = this.#chance.weighted<Act['do']>([
-      [this.#apps.size < 3 ? 5 : 0, 'deploy'],
-      [hasApp ? 3 : 0, 'scale'],
-      [hasApp ? 4 : 0, 'roll'],
-      [hasApp ? 1.5 : 0, 'undeploy'],
-      [this.#pods.size < 3 ? 2 : 0, 'runPod'],
-      [hasPod ? 1.5 : 0, 'deletePod'],
-      [hasApp ? 2 : 0, 'deleteOneOf'],
+    const mayLackNode = this.#nodes - this.#cordoned.size > 1
+    const invent = this.#chance.weighted<() => readonly Act[]>([
+      [this.#apps.size + this.#orphans.size < 3 ? 5 : 0, () => this.#deploy()],
+      [hasApp ? 3 : 0, () => this.#scale()],
+      [hasApp ? 4 : 0, () => this.#roll()],
+      [hasApp ? 1.5 : 0, () => this.#undeploy()],
+      [this.#pods.size < 3 ? 2 : 0, () => this.#runPod()],
+      [hasPod ? 1.5 : 0, () => this.#deletePod()],
+      [hasApp ? 2 : 0, () => this.#deleteOneOf()],
+      [this.#held.size > 0 ? 3 : 0, () => this.#release()],
+      [2, () => this.#setConfig()],
+      [this.#configs.size > 0 ? 0.7 : 0, () => this.#deleteConfig()],
+      [hasApp ? 1 : 0, () => this.#expose()],
+      [this.#services.size > 0 ? 0.7 : 0, () => this.#unexpose()],
+      [this.#namespaces.size < 3 ? 1 : 0, () => this.#makeNamespace()],
+      [this.#namespaces.size > 1 ? 0.7 : 0, () => this.#deleteNamespace()],
+      [mayLackNode ? 1 : 0, () => this.#cordon()],
+      [this.#cordoned.size > 0 ? 1 : 0, () => this.#uncordon()],
+      [0.4, () => this.#deleteNode()],
     ])
-    if (kind === 'deploy') return this.#deploy()
-    if (kind === 'runPod') return this.#runPod()
-    return kind === 'deletePod' ? this.#deletePod() : this.#change(kind)
+    return invent()
+  }
+
+  /** Nothing stays held for ever: others than the user delete pods too. */
+  last(): readonly Act[] {
+    const held = [...this.#held, ...[...this.#pods].flatMap(([key, { isHeld }]) => (isHeld ? [key] : []))]
+    return held.map((key) => ({ do: 'release', ...placeOf(key) }))
   }
 
   /** A name that was there before comes back now and then: it must not be mistaken for the old one. */
-  #freshName(prefix: string, used: Set<string>): string | undefined {
+  #freshName(prefix: string, used: { has(key: string): boolean }): string | undefined {
     const name = this.#chance.is(0.35) ? `${prefix}-0` : `${prefix}-${++this.#made}`
-    if (used.has(name)) return undefined
-    used.add(name)
-    return name
+    const key = `${this.#chance.pick([...this.#namespaces])}/${name}`
+    return used.has(key) ? undefined : key
   }
 
   #deploy(): readonly Act[] {
-    const name = this.#freshName('app', this.#apps)
-    return name === undefined ? [] : [{ do: 'deploy', name, app: inventApp(this.#chance) }]
+    const key = this.#freshName('app', this.#apps)
+    if (key === undefined) return []
+    this.#apps.add(key)
+    this.#orphans.delete(key)
+    return [{ do: 'deploy', ...placeOf(key), app: inventApp(this.#chance) }]
+  }
+
+  #scale(): readonly Act[] {
+    return [{ do: 'scale', ...this.#someApp(), replicas: this.#chance.int(0, maxPodsPerApp) }]
+  }
+
+  #roll(): readonly Act[] {
+    return [{ do: 'roll', ...this.#someApp(), image: inventImage(this.#chance, ++this.#version) }]
+  }
+
+  #deleteOneOf(): readonly Act[] {
+    return [{ do: 'deleteOneOf', ...this.#someApp(), force: this.#chance.is(0.2) }]
+  }
+
+  #undeploy(): readonly Act[] {
+    const place = this.#someApp()
+    const policy = this.#chance.weighted<'Background' | 'Foreground' | 'Orphan'>([
+      [4, 'Background'],
+      [2, 'Foreground'],
+      [1, 'Orphan'],
+    ])
+    this.#apps.delete(keyOf(place))
+    if (policy === 'Orphan') this.#orphans.add(keyOf(place))
+    return [{ do: 'undeploy', ...place, policy }]
   }
 
   #runPod(): readonly Act[] {
-    const name = this.#freshName('pod', this.#pods)
-    if (name === undefined) return []
+    const key = this.#freshName('pod', { has: (one) => this.#pods.has(one) || this.#held.has(one) })
+    if (key === undefined) return []
     const isTask = this.#chance.is(0.4)
-    return [{ do: 'runPod', name, image: isTask ? `${taskImage}:1` : 'web:1', restartPolicy: isTask ? 'Never' : 'Always' }]
+    const isHeld = this.#chance.is(0.2)
+    this.#pods.set(key, { isHeld })
+    const image = isTask ? `${taskImage}:1` : 'web:1'
+    return [{ do: 'runPod', ...placeOf(key), image, restartPolicy: isTask ? 'Never' : 'Always', isHeld }]
   }
 
   #deletePod(): readonly Act[] {
-    const name = this.#chance.pick([...this.#pods])
-    this.#pods.delete(name)
+    const key = this.#chance.pick([...this.#pods.keys()])
+    if (this.#pods.get(key)?.isHeld === true) this.#held.add(key)
+    this.#pods.delete(key)
     const grace = this.#chance.pick([{}, { gracePeriodSeconds: 0 }, { gracePeriodSeconds: 1 }])
-    return [{ do: 'deletePod', name, ...grace }]
+    return [{ do: 'deletePod', ...placeOf(key), ...grace }]
   }
 
-  #change(kind: Exclude<Act['do'], 'deploy' | 'runPod' | 'deletePod'>): readonly Act[] {
-    const chance = this.#chance
-    const name = chance.pick([...this.#apps])
-    if (kind === 'scale') return [{ do: 'scale', name, replicas: chance.int(0, maxPodsPerApp) }]
-    if (kind === 'roll') return [{ do: 'roll', name, image: inventImage(chance, ++this.#version) }]
-    if (kind === 'deleteOneOf') return [{ do: 'deleteOneOf', name, force: chance.is(0.2) }]
-    this.#apps.delete(name)
-    return [{ do: 'undeploy', name }]
+  #release(): readonly Act[] {
+    const key = this.#chance.pick([...this.#held])
+    this.#held.delete(key)
+    return [{ do: 'release', ...placeOf(key) }]
+  }
+
+  #setConfig(): readonly Act[] {
+    const kind = this.#chance.pick(configKinds)
+    const place = { namespace: this.#chance.pick([...this.#namespaces]), name: this.#chance.pick(configNames) }
+    this.#configs.add(`${kind} ${keyOf(place)}`)
+    return [{ do: 'setConfig', kind, ...place, version: ++this.#version }]
+  }
+
+  #deleteConfig(): readonly Act[] {
+    const id = this.#chance.pick([...this.#configs])
+    this.#configs.delete(id)
+    const kind: ConfigKind = id.startsWith('Secret') ? 'Secret' : 'ConfigMap'
+    return [{ do: 'deleteConfig', kind, ...placeOf(id.slice(kind.length + 1)) }]
+  }
+
+  #expose(): readonly Act[] {
+    const place = this.#someApp()
+    if (this.#services.has(keyOf(place))) return []
+    this.#services.add(keyOf(place))
+    return [{ do: 'expose', ...place }]
+  }
+
+  #unexpose(): readonly Act[] {
+    const key = this.#chance.pick([...this.#services])
+    this.#services.delete(key)
+    return [{ do: 'unexpose', ...placeOf(key) }]
+  }
+
+  #makeNamespace(): readonly Act[] {
+    const namespace = this.#chance.is(0.5) ? 'team-0' : `team-${++this.#made}`
+    if (this.#namespaces.has(namespace)) return []
+    this.#namespaces.add(namespace)
+    // The old one of that name goes only when nothing in it is held.
+    const held = [...this.#held].filter((key) => key.startsWith(`${namespace}/`))
+    for (const key of held) this.#held.delete(key)
+    return [...held.map((key) => ({ do: 'release' as const, ...placeOf(key) })), { do: 'makeNamespace', namespace }]
+  }
+
+  #deleteNamespace(): readonly Act[] {
+    const namespace = this.#chance.pick([...this.#namespaces].filter((one) => one !== home))
+    this.#namespaces.delete(namespace)
+    const held = [...this.#held, ...[...this.#pods].flatMap(([key, { isHeld }]) => (isHeld ? [key] : []))]
+    for (const all of [this.#apps, this.#orphans, this.#pods, this.#services])
+      for (const key of all.keys()) if (key.startsWith(`${namespace}/`)) all.delete(key)
+    for (const id of this.#configs) if (id.includes(` ${namespace}/`)) this.#configs.delete(id)
+    for (const key of held) if (key.startsWith(`${namespace}/`)) this.#held.add(key)
+    return [{ do: 'deleteNamespace', namespace }]
+  }
+
+  #cordon(): readonly Act[] {
+    const node = this.#someNode()
+    if (this.#cordoned.has(node)) return []
+    this.#cordoned.add(node)
+    return [this.#chance.is(0.5) ? { do: 'drain', node } : { do: 'cordon', node, isOn: true }]
+  }
+
+  #uncordon(): readonly Act[] {
+    const node = this.#chance.pick([...this.#cordoned])
+    this.#cordoned.delete(node)
+    return [{ do: 'cordon', node, isOn: false }]
+  }
+
+  #deleteNode(): readonly Act[] {
+    const node = this.#someNode()
+    this.#cordoned.delete(node)
+    return [{ do: 'deleteNode', node }]
+  }
+
+  #someNode(): string {
+    return `node-${this.#chance.int(0, this.#nodes - 1)}`
+  }
+
+  #someApp(): Place {
+    return placeOf(this.#chance.pick([...this.#apps]))
   }
 }
 
+export const keyOf = ({ namespace, name }: Place): string => `${namespace}/${name}`
+
+function placeOf(key: string): Place {
+  const [namespace = '', name = ''] = key.split('/')
+  return { namespace, name }
+}
+
 function inventApp(chance: Chance): App {
+  const config = { kind: chance.pick(configKinds), name: chance.pick(configNames), as: chance.pick(['env', 'volume'] as const) }
   return {
     image: chance.pick(['web:1', 'web:1', 'slow:1']),
     replicas: chance.int(1, maxPodsPerApp),
@@ -118,6 +279,7 @@ function inventApp(chance: Chance): App {
     tolerateSeconds: chance.pick([0, 10, 30]),
     strategy: chance.is(0.8) ? 'RollingUpdate' : 'Recreate',
     hasProbe: chance.is(0.3),
+    ...(chance.is(0.3) ? { config } : {}),
   }
 }
 
@@ -127,121 +289,7 @@ function inventImage(chance: Chance, version: number): string {
     [2, 'slow'],
     [1, missingImage],
     [1, crashingImage],
+    [0.5, sickImage],
   ])
   return `${name}:${version}`
-}
-
-/** Carries out one act; done before is fine, so that it can be repeated until it succeeds. */
-export async function act(client: Client, what: Act, opts: AbortOptions): Promise<void> {
-  switch (what.do) {
-    case 'deploy':
-      return await unlessThere(client.create(Deployment, deployment(what.name, what.app), opts))
-    case 'scale':
-      return await patch(client, what.name, { spec: { replicas: what.replicas } }, opts)
-    case 'roll': {
-      const containers = [{ name: 'main', image: what.image }]
-      return await patch(client, what.name, { spec: { template: { spec: { containers } } } }, opts)
-    }
-    case 'undeploy':
-      return await unlessGone(client.delete(Deployment, { namespace, name: what.name }, opts))
-    case 'runPod':
-      return await runPod(client, barePod(what), opts)
-    case 'deletePod': {
-      const grace = what.gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds: what.gracePeriodSeconds }
-      return await unlessGone(client.delete(Pod, { namespace, name: what.name }, { ...opts, ...grace }))
-    }
-    case 'deleteOneOf':
-      return await deleteOneOf(client, what, opts)
-  }
-}
-
-/** What every cluster of the simulator has besides: a service over all apps. */
-export async function createService(client: Client, opts: AbortOptions): Promise<void> {
-  const spec = { selector: { tier: 'apps' }, ports: [{ port: 80 }] }
-  await unlessThere(
-    client.create(Service, { apiVersion: 'v1', kind: 'Service', metadata: { name: 'all', namespace }, spec }, opts),
-  )
-}
-
-/** One of the same name that is just being deleted has to go first. */
-async function runPod(client: Client, pod: Pod, opts: AbortOptions): Promise<void> {
-  await unlessThere(client.create(Pod, pod, opts))
-  const { metadata } = await client.get(Pod, { namespace, name: pod.metadata.name ?? '' }, opts)
-  if (metadata.deletionTimestamp !== undefined) throw new Error('the old pod of that name is still there')
-}
-
-async function deleteOneOf(client: Client, what: Extract<Act, { do: 'deleteOneOf' }>, opts: AbortOptions): Promise<void> {
-  const { items } = await client.list(Pod, { ...opts, namespace, labelSelector: `app=${what.name}` })
-  const victim = items.map(({ metadata }) => metadata.name ?? '').toSorted()[0]
-  if (victim === undefined) return
-  const grace = what.force ? { gracePeriodSeconds: 0 } : {}
-  await unlessGone(client.delete(Pod, { namespace, name: victim }, { ...opts, ...grace }))
-}
-
-async function patch(client: Client, name: string, body: unknown, opts: AbortOptions): Promise<void> {
-  await unlessGone(client.patch(Deployment, { namespace, name }, { type: 'strategic', body }, opts))
-}
-
-async function unlessThere(work: Promise<unknown>): Promise<void> {
-  try {
-    await work
-  } catch (err) {
-    if (!isAlreadyExists(err)) throw err
-  }
-}
-
-async function unlessGone(work: Promise<unknown>): Promise<void> {
-  try {
-    await work
-  } catch (err) {
-    if (!isNotFound(err)) throw err
-  }
-}
-
-const tolerations = (tolerationSeconds: number) =>
-  ['not-ready', 'unreachable'].map((name) => ({
-    key: `node.kubernetes.io/${name}`,
-    operator: 'Exists' as const,
-    effect: 'NoExecute' as const,
-    tolerationSeconds,
-  }))
-
-function deployment(name: string, app: App): Deployment {
-  const labels = { app: name, tier: 'apps' }
-  const readinessProbe = { exec: { command: ['check'] }, periodSeconds: 5 }
-  const livenessProbe = { exec: { command: ['alive'] }, periodSeconds: 5 }
-  return {
-    apiVersion: 'apps/v1',
-    kind: 'Deployment',
-    metadata: { name, namespace },
-    spec: {
-      replicas: app.replicas,
-      selector: { matchLabels: { app: name } },
-      strategy: { type: app.strategy },
-      template: {
-        metadata: { labels },
-        spec: {
-          terminationGracePeriodSeconds: app.graceSeconds,
-          tolerations: tolerations(app.tolerateSeconds),
-          containers: [
-            {
-              name: 'main',
-              image: app.image,
-              resources: { requests: { cpu: `${app.cpuMilli}m` } },
-              ...(app.hasProbe ? { readinessProbe, livenessProbe } : {}),
-            },
-          ],
-        },
-      },
-    },
-  }
-}
-
-function barePod({ name, image, restartPolicy }: Extract<Act, { do: 'runPod' }>): Pod {
-  return {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name, namespace, labels: { bare: name } },
-    spec: { restartPolicy, containers: [{ name: 'main', image, resources: { requests: { cpu: '100m' } } }] },
-  }
 }

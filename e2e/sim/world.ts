@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { TestVolumes } from '../../agent/pods/testing/doubles.ts'
 import type { Client } from '../../client/client.ts'
 import { MemoryStore } from '../../controlplane/store/memory.ts'
 import type { Store } from '../../controlplane/store/store.ts'
@@ -15,6 +14,7 @@ import { SimNet } from './net.ts'
 import type { Plant } from './plants.ts'
 import { SimProcess } from './process.ts'
 import { ProcessStore, type StoreFaults } from './store.ts'
+import { SimVolumes } from './volumes.ts'
 
 export interface WorldOptions {
   readonly chance: Chance
@@ -81,7 +81,7 @@ export class SimWorld {
         engine,
         disk: new Map<string, string>(),
         backup: new Map<string, string>(),
-        volumes: new TestVolumes(),
+        volumes: new SimVolumes(),
       }
     })
     this.monitor.watch(this.nodes)
