@@ -11,6 +11,8 @@ export type ProbeType = 'startup' | 'liveness' | 'readiness'
 export interface ProberOptions extends CheckDeps {
   readonly random: Random
   readonly slots: Slots
+  /** When this agent began, by the monotonic clock. */
+  readonly sinceMs: number
   /** A result has turned. */
   changed(): void
   failed(message: string): void
@@ -34,7 +36,8 @@ export class ContainerProber {
     this.#options = options
     this.#startedMs = options.clock.monotonicMs() - target.ranMs
     // Before its first check was due it cannot have been ready.
-    this.#isAdopted = target.ranMs > Math.max(adoptedMs, (target.probes.readiness?.initialDelaySeconds ?? 0) * 1000)
+    const wasThere = target.ranMs > adoptedMs || this.#startedMs < options.sinceMs
+    this.#isAdopted = wasThere && target.ranMs > (target.probes.readiness?.initialDelaySeconds ?? 0) * 1000
     const known: ProbeState = { result: 'success', run: 0, lastWasOk: true }
     this.#states = {
       startup: target.was.isStarted ? known : freshState,

@@ -299,12 +299,14 @@ test('what ran before this agent is awaited until it has answered; what is new, 
   const sync = (uid: string, command: string, ranMs: number, more: Probe = {}): void =>
     world.probes.sync(uid, [targetOf({ readiness: probeOf(command, more) }, { ranMs })])
   sync('adopted', 'ready', 60_000)
+  sync('justBefore', 'ready', 300)
   sync('failing', 'bad', 60_000)
   sync('new', 'ready', 0)
   sync('early', 'ready', 60_000, { initialDelaySeconds: 90 })
   world.probes.sync('bare', [targetOf({}, { ranMs: 60_000 })])
-  const awaited = (): string[] => ['adopted', 'failing', 'new', 'early', 'bare'].filter((uid) => world.probes.isAwaited(uid))
-  expect(awaited()).toEqual(['adopted', 'failing'])
+  const awaited = (): string[] =>
+    ['adopted', 'justBefore', 'failing', 'new', 'early', 'bare'].filter((uid) => world.probes.isAwaited(uid))
+  expect(awaited()).toEqual(['adopted', 'justBefore', 'failing'])
   await world.pass(3000)
   expect(awaited()).toEqual([])
   expect([world.probes.isReady('adopted', 'c'), world.probes.isReady('failing', 'c')]).toEqual([true, false])

@@ -38,10 +38,12 @@ class NodeProbes implements Probes, Service {
   readonly #slots: Slots
   readonly #pods = new Map<string, Map<string, Running>>()
   readonly #listeners = new Set<ProbeListener>()
+  readonly #sinceMs: number
   #hasEnded = false
 
   constructor(deps: ProbesDeps) {
     this.#deps = deps
+    this.#sinceMs = deps.clock.monotonicMs()
     this.#slots = new Slots(deps.checksAtOnce ?? 32)
   }
 
@@ -103,6 +105,7 @@ class NodeProbes implements Probes, Service {
     const prober = new ContainerProber(target, {
       ...this.#deps,
       slots: this.#slots,
+      sinceMs: this.#sinceMs,
       changed: () => this.#tell((listener) => listener.changed(podUid)),
       failed: (message) => this.#tell((listener) => listener.failed(podUid, target.container, message)),
     })
