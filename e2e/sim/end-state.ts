@@ -115,7 +115,9 @@ function orphanDifferences({ sets }: Seen, { orphans }: Wish): readonly string[]
   const appOf = ({ metadata }: ApiObject): string => `${metadata.namespace}/${metadata.labels?.['app']}`
   return [
     ...free.filter((set) => !orphans.has(appOf(set))).map((set) => `ReplicaSet ${set.metadata.name} has lost its owner`),
-    ...[...orphans].filter((key) => !free.some((set) => appOf(set) === key)).map((key) => `no ReplicaSet of ${key} is left`),
+    ...[...orphans.keys()]
+      .filter((key) => !free.some((set) => appOf(set) === key))
+      .map((key) => `no ReplicaSet of ${key} is left`),
   ]
 }
 

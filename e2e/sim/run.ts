@@ -164,7 +164,7 @@ const backoffKinds: readonly string[] = ['engineErrors', 'engineHangs', 'engineS
 const hasBackoffs = (faults: readonly TimedFault[]): boolean => faults.some(({ fault }) => backoffKinds.includes(fault.kind))
 
 /** Nothing restarts for ever. */
-const isPeaceful = (wish: Wish): boolean => [...wish.apps].every(([key, app]) => !isBad(key, app, wish))
+const isPeaceful = (wish: Wish): boolean => [...wish.apps, ...wish.orphans].every(([key, app]) => !isBad(key, app, wish))
 
 /** Nodes that take no pods at a time. */
 function mostCordoned(steps: readonly Step[]): number {

@@ -11,7 +11,7 @@ export interface Wish {
   readonly services: ReadonlySet<string>
   readonly namespaces: ReadonlySet<string>
   /** Deployments that were deleted without what they owned. */
-  readonly orphans: ReadonlySet<string>
+  readonly orphans: ReadonlyMap<string, App>
   readonly cordoned: ReadonlySet<string>
   /** Node objects were deleted: bare pods went with them. */
   readonly hasDeletedNode: boolean
@@ -27,7 +27,7 @@ class Wishes implements Wish {
   readonly configs = new Map<string, number>()
   readonly services = new Set<string>(['default/all'])
   readonly namespaces = new Set<string>(givenNamespaces)
-  readonly orphans = new Set<string>()
+  readonly orphans = new Map<string, App>()
   readonly cordoned = new Set<string>()
   hasDeletedNode = false
 
@@ -49,8 +49,9 @@ class Wishes implements Wish {
     } else if (act.do === 'scale') this.#change(key, { replicas: act.replicas })
     else if (act.do === 'roll') this.#change(key, { image: act.image })
     else if (act.do === 'undeploy') {
+      const app = this.apps.get(key)
       this.apps.delete(key)
-      if (act.policy === 'Orphan') this.orphans.add(key)
+      if (act.policy === 'Orphan' && app !== undefined) this.orphans.set(key, app)
     } else if (act.do === 'runPod') this.pods.set(key, { isTask: act.restartPolicy === 'Never' })
     else if (act.do === 'deletePod') this.pods.delete(key)
     else if (act.do === 'setConfig') this.configs.set(`${act.kind} ${key}`, act.version)
