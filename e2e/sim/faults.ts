@@ -1,4 +1,5 @@
 import type { Chance } from './chance.ts'
+import type { Size } from './size.ts'
 
 /** What goes wrong at a time. Plain data, so that a run can be repeated without some of it. */
 export type Fault =
@@ -60,13 +61,8 @@ export interface TimedFault {
   readonly fault: Fault
 }
 
-export interface Size {
-  readonly nodes: number
-  readonly planes: number
-}
-
-export function inventFaults(chance: Chance, { nodes, planes }: Size, spanMs: number): readonly TimedFault[] {
-  const count = chance.int(1, 14)
+export function inventFaults(chance: Chance, { nodes, planes, spanMs, mostFaults }: Size): readonly TimedFault[] {
+  const count = chance.int(1, mostFaults)
   // A seed has a theme: a few kinds of fault that come often find more than all kinds that come once.
   const themes = Array.from({ length: chance.int(1, 5) }, () => chance.pick(faultKinds))
   return Array.from({ length: count }, () => chance.int(0, spanMs))
@@ -112,7 +108,7 @@ export const faultKinds = [
 
 const hourMs = 3_600_000
 
-function invent(chance: Chance, kind: Fault['kind'], size: Size): Fault {
+function invent(chance: Chance, kind: Fault['kind'], size: Pick<Size, 'nodes' | 'planes'>): Fault {
   const node = chance.int(0, size.nodes - 1)
   const plane = chance.int(0, size.planes - 1)
   const downMs = chance.pick([200, 2000, 10_000, 60_000])

@@ -7,6 +7,7 @@ import { inventFaults, type TimedFault } from './faults.ts'
 import { forgetfulNodes, Inflictor, mayEvict } from './inflict.ts'
 import { look } from './look.ts'
 import type { Plant } from './plants.ts'
+import { inventSize } from './size.ts'
 import { isBad, type Wish, wishOf } from './wish.ts'
 import { inventWorkload, type Step } from './workload.ts'
 import { SimWorld } from './world.ts'
@@ -36,7 +37,6 @@ export interface Outcome {
 }
 
 const startMs = 8_000
-const spanMs = 120_000
 /** Nearly all seeds are at rest by then; only an engine that failed is asked again as late as back-offs say. */
 const settleMs = { usually: 120_000, withBackoffs: 600_000 }
 /** What faults have begun goes on for so long: restarts, silence, evictions. */
@@ -50,18 +50,25 @@ const agentBackMs = 2_000
 /** One run of one seed, from an empty cluster to one at rest, with all checks. */
 export async function runSeed({ seed, plant = {}, trace, isFaultFree = false }: RunOptions): Promise<Outcome> {
   const chance = new Chance(seed)
-  const size = { nodes: chance.int(1, 3), planes: chance.int(1, 2) }
-  const workload = inventWorkload(new Chance(chance.int(0, 2 ** 31)), spanMs, size.nodes)
-  const invented = inventFaults(new Chance(chance.int(0, 2 ** 31)), size, spanMs)
+  const size = inventSize(chance)
+  const workload = inventWorkload(new Chance(chance.int(0, 2 ** 31)), size)
+  const invented = inventFaults(new Chance(chance.int(0, 2 ** 31)), size)
   const faults = isFaultFree ? [] : invented
   const nodeCpuMilli = Math.ceil(9000 / Math.max(1, size.nodes - mostCordoned(workload)))
-  const world = new SimWorld({ ...size, nodeCpuMilli, chance, plant, ...(trace === undefined ? {} : { trace }) })
+  const world = new SimWorld({
+    nodes: size.nodes,
+    planes: size.planes,
+    nodeCpuMilli,
+    chance,
+    plant,
+    ...(trace === undefined ? {} : { trace }),
+  })
   await world.pass(startMs)
   const inflictor = new Inflictor(world)
   inflictor.schedule(faults)
   const user = new User(world)
   const done = user.run(workload)
-  await world.pass(spanMs)
+  await world.pass(size.spanMs)
   inflictor.end()
   world.calm()
   const settledMs = await settle(world, { workload, faults, isDone: () => user.isDone })

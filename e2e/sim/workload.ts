@@ -1,5 +1,6 @@
 import type { Chance } from './chance.ts'
 import { crashingImage, missingImage, sickImage, taskImage } from './engine.ts'
+import type { Size } from './size.ts'
 
 /** Where something of the user's lies. */
 interface Place {
@@ -58,14 +59,16 @@ export interface Step {
 }
 
 const home = 'default'
-const maxPodsPerApp = 4
 const configNames = ['conf-0', 'conf-1']
 const configKinds: readonly ConfigKind[] = ['ConfigMap', 'Secret']
 
 /** Invents what users do in the first `spanMs` of a run. */
-export function inventWorkload(chance: Chance, spanMs: number, nodes: number): readonly Step[] {
-  const inventor = new Inventor(chance, nodes)
-  const times = Array.from({ length: chance.int(4, 14) }, () => chance.int(0, spanMs)).sort((a, b) => a - b)
+export function inventWorkload(chance: Chance, size: Size): readonly Step[] {
+  const { spanMs } = size
+  const inventor = new Inventor(chance, size)
+  const times = Array.from({ length: chance.int(size.leastActs, size.mostActs) }, () => chance.int(0, spanMs)).sort(
+    (a, b) => a - b,
+  )
   const steps = times.flatMap((atMs) => inventor.next().map((what) => ({ atMs, act: what })))
   return [...steps, ...inventor.last().map((what) => ({ atMs: spanMs, act: what }))]
 }
@@ -74,6 +77,7 @@ export function inventWorkload(chance: Chance, spanMs: number, nodes: number): r
 class Inventor {
   readonly #chance: Chance
   readonly #nodes: number
+  readonly #mostPods: number
   readonly #namespaces = new Set<string>([home])
   /** By `namespace/name`. */
   readonly #apps = new Set<string>()
@@ -87,9 +91,10 @@ class Inventor {
   #made = 0
   #version = 1
 
-  constructor(chance: Chance, nodes: number) {
+  constructor(chance: Chance, { nodes, mostPodsPerApp }: Size) {
     this.#chance = chance
     this.#nodes = nodes
+    this.#mostPods = mostPodsPerApp
   }
 
   next(): readonly Act[] {
@@ -135,11 +140,11 @@ class Inventor {
     if (key === undefined) return []
     this.#apps.add(key)
     this.#orphans.delete(key)
-    return [{ do: 'deploy', ...placeOf(key), app: inventApp(this.#chance) }]
+    return [{ do: 'deploy', ...placeOf(key), app: inventApp(this.#chance, this.#mostPods) }]
   }
 
   #scale(): readonly Act[] {
-    return [{ do: 'scale', ...this.#someApp(), replicas: this.#chance.int(0, maxPodsPerApp) }]
+    return [{ do: 'scale', ...this.#someApp(), replicas: this.#chance.int(0, this.#mostPods) }]
   }
 
   #roll(): readonly Act[] {
@@ -269,11 +274,11 @@ function placeOf(key: string): Place {
   return { namespace, name }
 }
 
-function inventApp(chance: Chance): App {
+function inventApp(chance: Chance, mostPods: number): App {
   const config = { kind: chance.pick(configKinds), name: chance.pick(configNames), as: chance.pick(['env', 'volume'] as const) }
   return {
     image: chance.pick(['web:1', 'web:1', 'slow:1']),
-    replicas: chance.int(1, maxPodsPerApp),
+    replicas: chance.int(1, mostPods),
     cpuMilli: chance.pick([100, 200, 400]),
     graceSeconds: chance.pick([0, 1, 5, 10]),
     tolerateSeconds: chance.pick([0, 10, 30]),
