@@ -7,7 +7,9 @@ import type { Metrics } from '../lib/metrics.ts'
 import { createWhole, privateFolder, readIfThere } from '../lib/private-files.ts'
 import { type Random, uuid } from '../lib/random.ts'
 import { type Service, superviseGroups } from '../lib/service.ts'
+import { CheckpointFolder } from './desired/checkpoint.ts'
 import { openDesiredStore } from './desired/desired-store.ts'
+import type { Wrappers } from './failpoints.ts'
 import { createRunCommand, type RunCommand } from './host/command.ts'
 import { readHostFacts } from './host/facts.ts'
 import { metricsServer } from './metrics-server.ts'
@@ -27,7 +29,7 @@ import { pauseImage } from './sandbox/pause-image.ts'
 import { podFiles } from './sandbox/pod-files.ts'
 import { createSandboxes } from './sandbox/sandboxes.ts'
 import { askForCertificate } from './session/channel.ts'
-import { NodeCertificate } from './session/node-certificate.ts'
+import { NodeCertificate, type NodeCertificateOptions } from './session/node-certificate.ts'
 import { createSession, type Session } from './session/session.ts'
 import { createVolumes } from './volumes/volumes.ts'
 
@@ -36,6 +38,8 @@ export interface AgentDeps {
   readonly random: Random
   readonly log: Log
   readonly metrics: Metrics
+  /** Where a test makes it die. */
+  readonly failpoints: Wrappers
 }
 
 export const agentVersion = 'v0.1.0'
@@ -46,9 +50,9 @@ const gatewayName = 'skiff-gateway'
 
 /** Puts an agent together and runs it until aborted. Containers go on running. The only place that sees all rooms. */
 export async function runAgent(options: Options, deps: AgentDeps, signal: AbortSignal): Promise<void> {
-  const { clock, log, random, metrics } = deps
+  const { clock, log, random, metrics, failpoints } = deps
   await privateFolder(options.dataDir)
-  const run = createRunCommand({ clock })
+  const run = failpoints.command(createRunCommand({ clock }))
   const facts = await readHostFacts(
     {
       name: options.nodeName,
@@ -61,15 +65,17 @@ export async function runAgent(options: Options, deps: AgentDeps, signal: AbortS
   )
   const rights = await readHostRights()
   const owner = await ownerOf(options.dataDir, random)
-  const runtime = createDockerRuntime({ socketPath: socketOf(options.dockerHost), owner, clock, log, metrics, rights })
-  const desired = await openDesiredStore({ folder: join(options.dataDir, 'desired'), clock, log })
+  const socketPath = socketOf(options.dockerHost)
+  const runtime = failpoints.runtime(createDockerRuntime({ socketPath, owner, clock, log, metrics, rights }))
+  const checkpoint = failpoints.checkpoint(new CheckpointFolder(join(options.dataDir, 'desired')))
+  const desired = await openDesiredStore({ folder: checkpoint, clock, log })
   const network = new NodeNetwork({ bridge: options.bridge, run, log })
   const hostPorts = new HostPorts()
   const sandboxes = createSandboxes({ runtime, network, hostPorts, nodeIp: facts.ip, run, clock, log })
   const adopt = (opts: { readonly signal: AbortSignal }): Promise<void> => sandboxes.adopt(opts)
   const proxy = createServiceProxy({ network, hostPorts, nodeName: options.nodeName, run, clock, log, metrics, adopt })
   const follower = new NetworkFollower({ desired, network, proxy, adopt, clock, log })
-  const volumes = createVolumes({ root: join(options.dataDir, 'pods'), node: facts, clock, random, log })
+  const volumes = failpoints.volumes(createVolumes({ root: join(options.dataDir, 'pods'), node: facts, clock, random, log }))
   const probes = createProbes({ runtime, clock, random, log })
   let statusOf: Pods['status'] = () => undefined
   let report: (status: NodeStatus) => void = () => undefined
@@ -86,7 +92,7 @@ export async function runAgent(options: Options, deps: AgentDeps, signal: AbortS
   const certificate = new NodeCertificate({
     folder: join(options.dataDir, 'pki'),
     addresses: options.controlPlanes,
-    ask: (address, tls, csrPem, opts) => askForCertificate({ address, tls, serverName: gatewayName }, csrPem, { ...opts, clock }),
+    ask: failpoints.ask(asking(clock)),
     onRenewed: () => session.reconnect('the certificate was renewed'),
     ...{ clock, random, log, metrics },
   })
@@ -97,6 +103,7 @@ export async function runAgent(options: Options, deps: AgentDeps, signal: AbortS
     tls: () => certificate.read(),
     renewCertificate: () => certificate.renew(),
     serverName: gatewayName,
+    through: (link) => failpoints.link(link),
     desired,
     nodeObject: () => nodeWatch.look(signal),
     streams: { runtime, containerId: createContainerIds({ runtime, desired, clock, statusOf: (uid) => statusOf(uid) }) },
@@ -121,10 +128,15 @@ export async function runAgent(options: Options, deps: AgentDeps, signal: AbortS
   await superviseGroups(groups, { clock, log, backoff, signal, drainMs })
 }
 
+const asking =
+  (clock: Clock): NodeCertificateOptions['ask'] =>
+  (address, tls, csrPem, opts) =>
+    askForCertificate({ address, tls, serverName: gatewayName }, csrPem, { ...opts, clock })
+
 /** Removes whatever an agent with this data folder made on the host: containers, volumes, links, rules, its image. */
 export async function purgeAgent(
   options: Options,
-  { clock, log, random }: AgentDeps,
+  { clock, log, random }: Omit<AgentDeps, 'failpoints'>,
   say: (line: string) => void,
   signal: AbortSignal,
 ): Promise<void> {

@@ -6,6 +6,7 @@ import { OptionError, optionsHelp, readOptions } from '../lib/options.ts'
 import { rootSignal } from '../lib/process.ts'
 import { systemRandom } from '../lib/random.ts'
 import { purgeAgent, runAgent } from './agent.ts'
+import { failpointsOf } from './failpoints.ts'
 import { options } from './options.ts'
 
 const help = `Skiff's agent: one on each Docker host.
@@ -26,7 +27,7 @@ try {
     if (command === 'purge') await purgeAgent(given, deps, (line) => void process.stdout.write(`${line}\n`), signal)
     else {
       log.info('starting', { node: given.nodeName, dataDir: given.dataDir, pid: process.pid })
-      await runAgent(given, deps, signal)
+      await runAgent(given, { ...deps, failpoints: failpointsOf(process.env, systemClock) }, signal)
       log.info('stopped')
     }
   } else {

@@ -28,6 +28,8 @@ export interface SessionOptions {
   readonly serverName?: string
   /** How an address is reached; by gRPC unless said otherwise. */
   readonly dial?: (address: string) => Link
+  /** What a link is passed through, if anything. */
+  readonly through?: (link: Link) => Link
   /** Called when the control plane asks for a renewal of the certificate. */
   readonly renewCertificate?: () => void
   readonly desired: DesiredStore
@@ -152,10 +154,10 @@ class AgentSession implements Session {
 
   /** One session, from dialling to its end; always rejects. */
   async #connect(address: string, signal: AbortSignal): Promise<void> {
-    const { tls, serverName } = this.#options
+    const { tls, serverName, through = (link: Link) => link } = this.#options
     const ended = new AbortController()
     this.#current = ended
-    const link = this.#options.dial?.(address) ?? dial({ address, tls: await tls(), serverName })
+    const link = through(this.#options.dial?.(address) ?? dial({ address, tls: await tls(), serverName }))
     const stop = (): void => ended.abort(signal.reason)
     signal.addEventListener('abort', stop, { once: true })
     try {
