@@ -32,11 +32,20 @@ function usageOfPid(pid: number, folder: string): Usage | undefined {
   if (command === undefined || environment === undefined || stat === undefined || status === undefined) return undefined
   const program = programs.find(({ pattern }) => pattern.test(command))
   if (program === undefined || !`${command}${environment}`.includes(folder)) return undefined
+  const rssKiB = Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? Number.NaN)
+  return { program: program.name, pid, rssMiB: rssKiB / 1024, cpuMs: cpuMsIn(stat) }
+}
+
+/** Processor time that a process has used since it started; undefined when it has ended. */
+export function cpuMsOf(pid: number): number | undefined {
+  const stat = read(`/proc/${pid}/stat`)
+  return stat === undefined ? undefined : cpuMsIn(stat)
+}
+
+function cpuMsIn(stat: string): number {
   // Behind the name in brackets, which may hold anything: user time is the 12th field, system time the 13th.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  const rssKiB = Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? Number.NaN)
-  const ticks = Number(fields[11]) + Number(fields[12])
-  return { program: program.name, pid, rssMiB: rssKiB / 1024, cpuMs: ticks * msPerTick }
+  return (Number(fields[11]) + Number(fields[12])) * msPerTick
 }
 
 /** Undefined when the process has ended in the meantime. */
