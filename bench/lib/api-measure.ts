@@ -181,7 +181,7 @@ class Target {
     await wait(500)
     const { updates, clients } = this.#sizes
     using connections = await Connections.open(this.#peer, clients)
-    const put = async (index: number, client: number): Promise<void> => {
+    const put: Work = async (_, client) => {
       const one = `b-${client}`
       const { code } = await connections
         .of(client)
