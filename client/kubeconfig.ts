@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { parse } from 'yaml'
+import { parseDocument } from 'yaml'
+import { strangersYaml, tooMuchYaml, yamlProblem } from '../api/meta/yaml.ts'
 
 /** How to reach a cluster, and as whom. Certificates and keys are PEM. */
 export interface ClusterConfig {
@@ -40,7 +41,7 @@ export function parseKubeconfig(
     if (unsupported in user) fail(`users: "${userName}": ${unsupported} is not supported; use a client certificate or a token`)
   }
   const server = textOf(cluster['server'])
-  if (server === undefined || !/^https?:\/\//.test(server))
+  if (server === undefined || !/^https?:\/\//.test(server) || !URL.canParse(server))
     return fail(`clusters: "${textOf(chosen['cluster'])}": server is no URL`)
   const pem = (fields: Fields, name: string): string | undefined => {
     const data = textOf(fields[`${name}-data`])
@@ -76,13 +77,18 @@ const readText = (path: string): string => readFileSync(path, 'utf8')
 const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
 const isFields = (value: unknown): value is Fields => typeof value === 'object' && value !== null && !Array.isArray(value)
 
+const bounds = { levels: 20, pieces: 200_000, aliased: 1_000_000 }
+
 function parseYaml(text: string, fail: (why: string) => never): Fields {
-  let root: unknown
-  try {
-    root = parse(text)
-  } catch (err) {
-    return fail(`not YAML: ${err instanceof Error ? err.message : String(err)}`)
+  const wrong = tooMuchYaml(text, bounds)
+  if (wrong !== undefined) return fail(`not a kubeconfig: ${wrong.message}`)
+  const document = parseDocument(text, strangersYaml)
+  const problem = yamlProblem(document)
+  if (problem !== undefined) {
+    const line = text.slice(0, problem.offset).split('\n').length
+    return fail(`line ${line}: not YAML: ${problem.message.slice(0, 300)}`)
   }
+  const root: unknown = document.toJS()
   return isFields(root) ? root : fail('is no kubeconfig')
 }
 

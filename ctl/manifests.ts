@@ -5,7 +5,7 @@ import type { KindDef } from '../api/kinds/define.ts'
 import { kindOf, kinds } from '../api/kinds/registry.ts'
 import type { ApiObject } from '../api/meta/object-meta.ts'
 import { StatusError } from '../api/meta/status.ts'
-import { manifestYaml } from '../api/meta/yaml.ts'
+import { strangersYaml, tooMuchYaml, yamlProblem } from '../api/meta/yaml.ts'
 import { UserError } from './output.ts'
 
 /** One object of a manifest, with the way back to its lines. */
@@ -20,6 +20,8 @@ export interface Manifest {
 
 const fileLimitBytes = 16 * 1024 * 1024
 const objectLimit = 10_000
+/** Levels as the API takes them. */
+const bounds = { levels: 100, pieces: 4_000_000, aliased: 10_000_000 }
 
 export interface LoadOptions {
   readonly recursive: boolean
@@ -53,7 +55,7 @@ async function readSources(path: string, options: LoadOptions): Promise<readonly
 
 async function readBounded(file: string, size: number): Promise<string> {
   if (size > fileLimitBytes) throw new UserError(`error: ${file} is larger than ${fileLimitBytes / 1024 / 1024} MiB`)
-  return await readFile(file, 'utf8')
+  return textOf(file, await readFile(file))
 }
 
 async function readAll(stream: AsyncIterable<Uint8Array | string>): Promise<string> {
@@ -65,38 +67,39 @@ async function readAll(stream: AsyncIterable<Uint8Array | string>): Promise<stri
     if (size > fileLimitBytes) throw new UserError(`error: standard input is larger than ${fileLimitBytes / 1024 / 1024} MiB`)
     chunks.push(bytes)
   }
-  return Buffer.concat(chunks).toString('utf8')
+  return textOf('standard input', Buffer.concat(chunks))
+}
+
+/** What is no UTF-8 would be stored as something else. */
+function textOf(file: string, bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    const sound = new TextDecoder('utf-8').decode(bytes).split('\ufffd', 1)[0] ?? ''
+    throw new UserError(`error: ${file}:${lineAt(sound, sound.length)}: it is not UTF-8`)
+  }
 }
 
 /** The objects of one YAML (or JSON) text; Lists are taken apart. */
 export function parseManifests(file: string, text: string): readonly Manifest[] {
-  const lines = new LineCounter()
-  const documents = parseText(file, text, lines)
+  const lineCounter = new LineCounter()
+  const at = (offset: number, why: string): UserError =>
+    new UserError(`error: ${file}:${lineCounter.linePos(offset).line}: ${why}`)
+  const wrong = tooMuchYaml(text, bounds)
+  if (wrong !== undefined) throw new UserError(`error: ${file}:${lineAt(text, wrong.offset)}: ${wrong.message}`)
+  const documents = parseAllDocuments(text, { ...strangersYaml, lineCounter })
   if (!Array.isArray(documents)) return []
   return documents.flatMap((document) => {
-    const [error] = document.errors
-    if (error !== undefined) {
-      const line = error.linePos?.[0].line ?? lines.linePos(error.pos[0]).line
-      throw new UserError(`error: ${file}:${line}: ${whyUnreadable(error)}`)
-    }
-    return readDocument(file, document, lines)
+    const problem = yamlProblem(document)
+    if (problem !== undefined) throw at(problem.offset, shortened(problem.message))
+    return readDocument(file, document, lineCounter)
   })
 }
 
-function parseText(file: string, text: string, lineCounter: LineCounter) {
-  try {
-    return parseAllDocuments(text, { ...manifestYaml, lineCounter, logLevel: 'silent' })
-  } catch (err) {
-    throw new UserError(`error: ${file}:1: ${whyUnreadable(err)}`)
-  }
-}
+/** Some messages quote all of a text. */
+const shortened = (message: string): string => (message.length > 300 ? `${message.slice(0, 300)}…` : message)
 
-function whyUnreadable(err: unknown): string {
-  const [first = ''] = (err instanceof Error ? err.message : String(err)).split('\n')
-  // The parser, which calls itself for each level, has no limit of its own.
-  if (first.startsWith('Maximum call stack')) return 'nested too deeply'
-  return first.replace(/ at line \d+, column \d+:?$/, '')
-}
+const lineAt = (text: string, offset: number): number => text.slice(0, offset).split('\n').length
 
 function readDocument(file: string, document: Document.Parsed, lines: LineCounter): readonly Manifest[] {
   if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) return []
@@ -114,7 +117,7 @@ function toPlain(document: Document.Parsed, file: string, line: number): Readonl
     // Aliases beyond this are a bomb, not a manifest.
     return document.toJS({ maxAliasCount: 100 }) as Readonly<Record<string, unknown>>
   } catch (err) {
-    throw new UserError(`error: ${file}:${line}: ${whyUnreadable(err)}`)
+    throw new UserError(`error: ${file}:${line}: ${err instanceof Error ? err.message : String(err)}`)
   }
 }
 

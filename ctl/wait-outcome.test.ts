@@ -46,10 +46,10 @@ function world(listMs = 0) {
   }
   const context: Context = {
     out: {
-      isTty: false,
       line: (text = '') => void said.push(text),
       write: no,
       writeError: no,
+      flushed: no,
       note: (text) => void said.push(text),
     },
     clock,

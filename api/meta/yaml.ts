@@ -1,4 +1,4 @@
-import { Lexer, Parser, type ScalarTag, type Tags } from 'yaml'
+import { type Document, isScalar, Lexer, Parser, type ScalarTag, type Tags, visit } from 'yaml'
 
 /**
  * How Kubernetes' own programs read a manifest: YAML 1.1 (`0400` is octal, `yes` is true), but times and numbers to the
@@ -49,23 +49,70 @@ function isForeign(tag: Tags[number]): boolean {
   return isBase60 || tag.tag.endsWith(':timestamp') || tag.tag.endsWith(':binary')
 }
 
-/** A reader spends some 10 µs on each piece, and this often on what an alias stands for. */
-const pieceLimit = 50_000
-const aliasedLimit = 1_000_000
+/** How much a text may hold. */
+export interface YamlBounds {
+  readonly levels: number
+  readonly pieces: number
+  /** Aliases times pieces: how much they can stand for. */
+  readonly aliased: number
+}
 
-/** What is too much in a text for a reader that must not keep others waiting. Of any text: this looks without reading. */
-export function tooMuchYaml(text: string, levels: number): string | undefined {
+/** What is too much in a text for a reader that calls itself for each level, and reads anew what an alias stands for. Of any text: this looks without reading. */
+export function tooMuchYaml(text: string, { levels, pieces: most, aliased }: YamlBounds): TextProblem | undefined {
   const parser = new Parser()
+  let offset = 0
   let pieces = 0
   let aliases = 0
   for (const lexeme of new Lexer().lex(text)) {
     pieces++
     if (lexeme.startsWith('*')) aliases++
-    if (pieces > pieceLimit) return `it has more than ${pieceLimit} pieces`
+    if (pieces > most) return { offset, message: `it has more than ${most} pieces` }
     for (const _ of parser.next(lexeme));
-    if (parser.stack.filter(({ type }) => collections.has(type)).length > levels) return `nested deeper than ${levels} levels`
+    if (parser.stack.length > levels && isDeeper(parser.stack, levels))
+      return { offset, message: `nested deeper than ${levels} levels` }
+    if (!signs.has(lexeme)) offset += lexeme.length
   }
-  return aliases * pieces > aliasedLimit ? `it has ${aliases} aliases among ${pieces} pieces, which is too much` : undefined
+  if (aliases * pieces <= aliased) return undefined
+  return { offset: 0, message: `it has ${aliases} aliases among ${pieces} pieces, which is too much` }
 }
 
+/** What the lexer says between what it reads: a document begins, a flow collection ends, a scalar follows. */
+const signs = new Set(['\u0002', '\u0018', '\u001f'])
 const collections = new Set(['block-map', 'block-seq', 'flow-collection'])
+const isDeeper = (stack: Parser['stack'], levels: number): boolean =>
+  stack.filter(({ type }) => collections.has(type)).length > levels
+
+/** What is wrong with a text, and where. */
+export interface TextProblem {
+  /** In UTF-16 units from the start of the text. */
+  readonly offset: number
+  readonly message: string
+}
+
+/**
+ * For reading what strangers wrote: the reader's own look for keys that stand twice compares each with each, and its own
+ * words look up lines anew for each error. Ask `yamlProblem` instead.
+ */
+export const strangersYaml = { ...manifestYaml, uniqueKeys: false, prettyErrors: false, logLevel: 'silent' } as const
+
+/** The first error of a document that was read with `strangersYaml`, or the first key that stands twice. */
+export function yamlProblem(document: Document.Parsed): TextProblem | undefined {
+  const [first] = document.errors
+  if (first !== undefined) return { offset: first.pos[0], message: first.message }
+  let problem: TextProblem | undefined
+  visit(document, {
+    Map(_key, { items }) {
+      const keys = new Set<unknown>()
+      for (const { key } of items) {
+        if (!isScalar(key)) continue
+        if (keys.has(key.value) && key.value !== '<<') {
+          problem = { offset: key.range?.[0] ?? 0, message: 'map keys must be unique' }
+          return visit.BREAK
+        }
+        keys.add(key.value)
+      }
+      return undefined
+    },
+  })
+  return problem
+}

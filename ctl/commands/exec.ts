@@ -52,6 +52,7 @@ async function runExec(ref: ContainerRef, options: ExecOptions, context: Context
     if (output.type === 'stdout') context.out.write(output.data)
     else if (output.type === 'stderr') context.out.writeError(output.data)
     else return output.code
+    await context.out.flushed()
   }
   throw new UserError('error: the connection ended before the command did')
 }

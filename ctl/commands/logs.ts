@@ -95,21 +95,36 @@ async function copy(
 ): Promise<void> {
   const { namespace = 'default', name = '', uid = '' } = pod.metadata
   const ref = { namespace, pod: name, uid, node: pod.spec.nodeName ?? '', container }
-  const head = prefix ? `[pod/${name}/${container}] ` : ''
-  let rest = ''
-  const decoder = new TextDecoder()
   try {
-    for await (const chunk of streams.log(ref, options, { signal })) {
-      if (head === '') {
-        out.write(chunk)
-        continue
-      }
-      const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
-      rest = lines.pop() ?? ''
-      for (const line of lines) out.line(head + line)
+    const chunks = streams.log(ref, options, { signal })
+    for await (const piece of prefix ? withPrefix(chunks, `[pod/${name}/${container}] `) : chunks) {
+      out.write(piece)
+      await out.flushed()
     }
   } catch (err) {
     if (!signal.aborted) throw err
   }
-  if (rest !== '') out.line(head + rest)
+}
+
+/** A line without an end is not waited for longer than this. */
+const lineLimit = 64 * 1024
+const newline = 0x0a
+
+/** Whole lines, each behind a prefix, so that those of several containers do not mix. */
+export async function* withPrefix(chunks: AsyncIterable<Uint8Array>, prefix: string): AsyncGenerator<Uint8Array, void, void> {
+  const head = Buffer.from(prefix)
+  const end = Buffer.from([newline])
+  let rest: Buffer = Buffer.alloc(0)
+  for await (const chunk of chunks) {
+    const lines: Uint8Array[] = []
+    let text = Buffer.concat([rest, chunk])
+    for (let at = text.indexOf(newline); at >= 0; at = text.indexOf(newline)) {
+      lines.push(head, text.subarray(0, at + 1))
+      text = text.subarray(at + 1)
+    }
+    for (; text.length > lineLimit; text = text.subarray(lineLimit)) lines.push(head, text.subarray(0, lineLimit), end)
+    rest = text
+    if (lines.length > 0) yield Buffer.concat(lines)
+  }
+  if (rest.length > 0) yield Buffer.concat([head, rest, end])
 }
