@@ -53,7 +53,7 @@ test('ten thousand documents are read, and empty ones are nothing', () => {
 
 test('names that objects have from birth are data', () => {
   const [map] = parseManifests('f', `${head}data: {__proto__: a, constructor: b, toString: c}\n`)
-  expect(Object.entries((map?.object as { data?: object }).data ?? {})).toEqual([
+  expect(Object.entries((map?.object as { readonly data?: object } | undefined)?.data ?? {})).toEqual([
     ['__proto__', 'a'],
     ['constructor', 'b'],
     ['toString', 'c'],

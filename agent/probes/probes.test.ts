@@ -1,4 +1,5 @@
 import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer as createTcpServer, type Socket } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
 import { FakeClock } from '../../lib/clock.ts'
 import { silentLog } from '../../lib/log.ts'
@@ -85,6 +86,49 @@ test('a body without an end is cut off', async () => {
     more()
   })
   expect((await httpCheck({ port }, place, opts)).isOk).toBe(true)
+})
+
+test("a body that drips for ever fails by the probe's timeout, and its connection is closed", async () => {
+  let isClosed = false
+  const port = await serve((request, response) => {
+    response.write('x')
+    request.socket.once('close', () => {
+      isClosed = true
+    })
+  })
+  const stop = new AbortController()
+  const outcome = httpCheck({ port }, place, { signal: stop.signal }).catch((err: unknown) => err)
+  await expect.poll(() => servers[0]?.listening).toBe(true)
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  expect(isClosed).toBe(false)
+  stop.abort(new Error('the time is over'))
+  expect(await outcome).toMatchObject({ message: 'the time is over' })
+  await expect.poll(() => isClosed).toBe(true)
+})
+
+test.each<[string, (socket: Socket) => void]>([
+  ['no HTTP at all', (socket) => void socket.end('SSH-2.0-x\r\n')],
+  ['headers without an end', (socket) => void socket.write(`HTTP/1.1 200 OK\r\n${'x: y\r\n'.repeat(100_000)}`)],
+  ['a header of a megabyte', (socket) => void socket.write(`HTTP/1.1 200 OK\r\nx: ${'y'.repeat(1_000_000)}`)],
+  ['a length that lies', (socket) => void socket.end('HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nx')],
+  ['chunks that are none', (socket) => void socket.end('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n')],
+  ['nothing', (socket) => void socket.end()],
+  ['a reset', (socket) => void socket.resetAndDestroy()],
+])('an answer that is %s fails the check with a message', async (_, say) => {
+  const server = createTcpServer((socket) => {
+    socket.on('error', () => undefined)
+    socket.once('data', () => say(socket))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  const port = typeof address === 'object' && address !== null ? address.port : 0
+  try {
+    const { isOk, message } = await httpCheck({ port }, place, opts)
+    expect(isOk).toBe(false)
+    expect(message).toMatch(/^Get "http:\/\/127\.0\.0\.1:\d+\/": .{3,300}$/)
+  } finally {
+    server.close()
+  }
 })
 
 test('what does not listen, and a port that has no such name, fail with a message', async () => {

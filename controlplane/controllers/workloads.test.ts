@@ -228,6 +228,34 @@ test('an object whose owner never was, or was made anew, goes; an owner in anoth
   expect(cache.get(ConfigMap, 'default/abroad')).toBeDefined()
 }, 60_000)
 
+test('owners in a circle, and one that owns itself, stay while nobody deletes them, and go together', async () => {
+  await using world = await createControllersWorld()
+  const { client, cache, signal, eventually } = world
+  const names = ['a', 'b', 'c', 'self', 'bystander']
+  const made = new Map<string, string>()
+  for (const name of names) {
+    const plain = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { namespace: 'default', name } }
+    made.set(name, (await client.create(ConfigMap, plain, { signal })).metadata.uid ?? '')
+  }
+  const own = async (owner: string, owned: string): Promise<void> => {
+    const ref = { apiVersion: 'v1', kind: 'ConfigMap', name: owner, uid: made.get(owner), blockOwnerDeletion: true }
+    const body = { metadata: { ownerReferences: [ref] } }
+    await client.patch(ConfigMap, { namespace: 'default', name: owned }, { type: 'merge', body }, { signal })
+  }
+  for (const [owner, owned] of [
+    ['a', 'b'],
+    ['b', 'c'],
+    ['c', 'a'],
+    ['self', 'self'],
+  ] as const)
+    await own(owner, owned)
+  await world.pass(20_000)
+  expect(cache.list(ConfigMap, 'default').map((one) => one.metadata.name)).toEqual(['a', 'b', 'bystander', 'c', 'self'])
+  await client.delete(ConfigMap, { namespace: 'default', name: 'self' }, { signal, propagationPolicy: 'Foreground' })
+  await client.delete(ConfigMap, { namespace: 'default', name: 'b' }, { signal, propagationPolicy: 'Foreground' })
+  await eventually(() => expect(cache.list(ConfigMap, 'default').map((one) => one.metadata.name)).toEqual(['bystander']))
+}, 60_000)
+
 test('events go an hour after they last happened', async () => {
   await using world = await createControllersWorld()
   const { client, cache, signal, clock } = world

@@ -6,6 +6,7 @@ import { badRequest, isAlreadyExists, isConflict, isNotFound } from '../../api/m
 import type { Client } from '../../client/client.ts'
 import type { AbortOptions } from '../../lib/async.ts'
 import { type Clock, formatMicroTime, formatTime, parseTime } from '../../lib/clock.ts'
+import { isDeeper } from '../../lib/json-depth.ts'
 import { claimPodCidr } from './pod-cidr.ts'
 
 const leaseNamespace = 'kube-node-lease'
@@ -136,12 +137,16 @@ export function parseNode(json: string, name: string): Node {
 }
 
 export function parseJson(json: string): unknown {
+  // What reads on calls itself for each level.
+  if (isDeeper(json, depthLimit)) throw badRequest(`nested deeper than ${depthLimit} levels`)
   try {
     return JSON.parse(json)
   } catch (err) {
     throw badRequest(`not JSON: ${err instanceof Error ? err.message : String(err)}`)
   }
 }
+
+const depthLimit = 100
 
 /** Repeats a read and write that somebody else's write came between. */
 export async function retryConflicts<T>(work: () => Promise<T>): Promise<T> {

@@ -197,7 +197,7 @@ test.each([
 
 test('an inspect with missing, odd and unknown fields is read as far as it goes', () => {
   const labels = { 'io.skiff.pod-uid': 'u', 'io.skiff.role': 'app', 'io.skiff.container': 'c', 'io.skiff.attempt': '0' }
-  const state = { Status: 'strange', ExitCode: 'x', StartedAt: '0001-01-01T00:00:00Z', Pid: -1 }
+  const state = { Status: 'dead', ExitCode: 'x', StartedAt: '0001-01-01T00:00:00Z', Pid: -1 }
   expect(containerState({ Id: 'c', Config: { Labels: labels }, State: state }, () => true)).toMatchObject({
     status: 'exited',
     exitCode: -1,

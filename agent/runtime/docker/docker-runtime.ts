@@ -107,6 +107,8 @@ class DockerRuntime implements Runtime {
     const rows: unknown = await this.#engine.call({ what: 'list containers', ms: queryMs, signal }, (docker, abortSignal) =>
       docker.listContainers({ all: true, filters, abortSignal }),
     )
+    // An engine that says something else has not said that there are none.
+    if (!Array.isArray(rows)) throw new RuntimeError('Unavailable', 'list containers: the engine gave no list')
     const states: ContainerState[] = []
     // The list lacks exit codes and times.
     await forEachLimit(list(rows), inspectsAtOnce, async (row) => {

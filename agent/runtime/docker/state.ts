@@ -1,5 +1,5 @@
 import { parseTime } from '../../../lib/clock.ts'
-import type { ContainerState } from '../runtime.ts'
+import { type ContainerState, RuntimeError } from '../runtime.ts'
 import { runcWords } from './errors.ts'
 import { annotationsOf, identityOf } from './labels.ts'
 import { isTrue, number, text, textMap } from './read.ts'
@@ -10,7 +10,7 @@ export function containerState(inspect: unknown, wasOutOfMemory: (id: string) =>
   const identity = identityOf(labels)
   const id = text(inspect, 'Id')
   if (identity === undefined || id === '') return undefined
-  const status = statusOf(text(inspect, 'State', 'Status'))
+  const status = statusOf(inspect, id)
   const error = text(inspect, 'State', 'Error')
   const pid = number(inspect, 'State', 'Pid')
   const startedMs = timeOf(text(inspect, 'State', 'StartedAt'))
@@ -32,10 +32,16 @@ export function containerState(inspect: unknown, wasOutOfMemory: (id: string) =>
   }
 }
 
-/** Paused and restarting count as running, `dead` and `removing` as ended. */
-function statusOf(status: string): ContainerState['status'] {
-  if (status === 'created') return 'created'
-  return status === 'running' || status === 'paused' || status === 'restarting' ? 'running' : 'exited'
+/**
+ * Paused and restarting count as running, `dead` and `removing` as ended. What the engine does not say is not guessed:
+ * a container that is taken for one that ended gets a successor beside it.
+ */
+function statusOf(inspect: unknown, id: string): ContainerState['status'] {
+  const said = text(inspect, 'State', 'Status')
+  if (said === 'created') return 'created'
+  if (['exited', 'dead', 'removing'].includes(said)) return 'exited'
+  if (['running', 'paused', 'restarting'].includes(said) || isTrue(inspect, 'State', 'Running')) return 'running'
+  throw new RuntimeError('Unavailable', `the engine says of container ${id.slice(0, 12)} that it is "${said.slice(0, 40)}"`)
 }
 
 /** The engine writes the year 1 for "never". */
