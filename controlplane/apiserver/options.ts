@@ -33,6 +33,10 @@ export interface Limits {
   readonly connections: number
   readonly streamsPerConnection: number
   readonly requestMs: number
+  /** From the first byte of a request over HTTP/1.1 to the end of its headers. */
+  readonly headerMs: number
+  /** Of a connection over HTTP/2 on which nothing comes or goes. */
+  readonly idleMs: number
   /** How long a watch lives when its client does not say. */
   readonly watchMs: number
   readonly bookmarkMs: number
@@ -45,6 +49,8 @@ export const defaultLimits: Limits = {
   connections: 10_000,
   streamsPerConnection: 250,
   requestMs: 60_000,
+  headerMs: 10_000,
+  idleMs: 300_000,
   watchMs: 1_800_000,
   bookmarkMs: 10_000,
 }

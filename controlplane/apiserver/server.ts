@@ -1,9 +1,10 @@
 import { once } from 'node:events'
-import type { IncomingMessage } from 'node:http'
-import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from 'node:http2'
+import type { IncomingMessage, ServerOptions } from 'node:http'
+import { createSecureServer, type Http2SecureServer, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { aborted } from '../../lib/async.ts'
+import type { Clock } from '../../lib/clock.ts'
 import type { Service } from '../../lib/service.ts'
 import { createDocuments } from './documents.ts'
 import { Handler } from './handler.ts'
@@ -43,7 +44,10 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     server = made
     const sessions = new Set<ServerHttp2Session>()
     const sockets = new Set<Duplex>()
-    made.on('session', (session) => track(sessions, session))
+    made.on('session', (session) => {
+      track(sessions, session)
+      closeWhenIdle(session, limits.idleMs, clock)
+    })
     made.on('connection', (socket: Socket) => track(sockets, socket))
     made.on('sessionError', (err) => log.debug('a session failed', { err }))
     made.on('tlsClientError', (err) => log.debug('a handshake failed', { err }))
@@ -101,8 +105,15 @@ type Tls = ApiServerOptions['tls']
 const secure = ({ cert, key, ca }: Tls) => ({ cert, key, ca, minVersion: 'TLSv1.2' as const })
 
 function createServer(tls: Tls, limits: Limits): Http2SecureServer {
+  // Node takes them for HTTP/1.1 on this server as on others; its types do not say so.
+  const timeouts: ServerOptions = {
+    headersTimeout: limits.headerMs,
+    requestTimeout: limits.headerMs + limits.requestMs,
+    connectionsCheckingInterval: Math.min(limits.headerMs, 5_000),
+  }
   const server = createSecureServer({
     ...secure(tls),
+    ...timeouts,
     allowHTTP1: true,
     // Who shows no certificate, or a foreign one, is nobody: some paths answer nobody too.
     requestCert: true,
@@ -116,6 +127,19 @@ function createServer(tls: Tls, limits: Limits): Http2SecureServer {
   })
   server.maxConnections = limits.connections
   return server
+}
+
+/** Long without a byte, and without an answer that is open, it has no use; not even one that stopped within its headers. */
+function closeWhenIdle(session: ServerHttp2Session, idleMs: number, clock: Clock): void {
+  const open = new Set<ServerHttp2Stream>()
+  session.on('stream', (stream) => track(open, stream))
+  session.setTimeout(idleMs, () => {
+    if (open.size > 0) return
+    // GOAWAY, and time for a request that is on its way.
+    session.close()
+    const cut = clock.after(drainMs, () => session.destroy())
+    session.once('close', () => cut[Symbol.dispose]())
+  })
 }
 
 function track<T extends { once(event: 'close', run: () => void): unknown }>(all: Set<T>, one: T): void {
