@@ -42,11 +42,17 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   async function run(signal: AbortSignal): Promise<void> {
     const made = createServer(tls, limits)
     server = made
-    const sessions = new Set<ServerHttp2Session>()
+    const sessions = new Map<ServerHttp2Session, Set<ServerHttp2Stream>>()
     const sockets = new Set<Duplex>()
     made.on('session', (session) => {
-      track(sessions, session)
-      closeWhenIdle(session, limits.idleMs, clock)
+      const open = new Set<ServerHttp2Stream>()
+      sessions.set(session, open)
+      session.once('close', () => sessions.delete(session))
+      session.on('stream', (stream) => track(open, stream))
+    })
+    // Of a socket of HTTP/1.1, too: Node ends those itself between two requests.
+    made.on('timeout', (session: ServerHttp2Session) => {
+      if (sessions.get(session)?.size === 0) closeIdle(session, clock)
     })
     made.on('connection', (socket: Socket) => track(sockets, socket))
     made.on('sessionError', (err) => log.debug('a session failed', { err }))
@@ -67,13 +73,13 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     } finally {
       address = undefined
       server = undefined
-      await stopServer(made, sessions, sockets)
+      await stopServer(made, [...sessions.keys()], sockets)
     }
   }
 
   async function stopServer(
     made: Http2SecureServer,
-    sessions: ReadonlySet<ServerHttp2Session>,
+    sessions: readonly ServerHttp2Session[],
     sockets: ReadonlySet<Duplex>,
   ): Promise<void> {
     const closed = new Promise<void>((resolve) => made.close(() => resolve()))
@@ -126,20 +132,15 @@ function createServer(tls: Tls, limits: Limits): Http2SecureServer {
     streamResetRate: 100,
   })
   server.maxConnections = limits.connections
-  return server
+  return Object.assign(server, { timeout: limits.idleMs }) // Its types lack it.
 }
 
 /** Long without a byte, and without an answer that is open, it has no use; not even one that stopped within its headers. */
-function closeWhenIdle(session: ServerHttp2Session, idleMs: number, clock: Clock): void {
-  const open = new Set<ServerHttp2Stream>()
-  session.on('stream', (stream) => track(open, stream))
-  session.setTimeout(idleMs, () => {
-    if (open.size > 0) return
-    // GOAWAY, and time for a request that is on its way.
-    session.close()
-    const cut = clock.after(drainMs, () => session.destroy())
-    session.once('close', () => cut[Symbol.dispose]())
-  })
+function closeIdle(session: ServerHttp2Session, clock: Clock): void {
+  // GOAWAY, and time for a request that is on its way.
+  session.close()
+  const cut = clock.after(drainMs, () => session.destroy())
+  session.once('close', () => cut[Symbol.dispose]())
 }
 
 function track<T extends { once(event: 'close', run: () => void): unknown }>(all: Set<T>, one: T): void {
