@@ -41,6 +41,8 @@ export interface Agent {
 }
 
 const leaseMs = 4000
+/** Within this a process that was stopped in good order has ended. */
+const stoppedByMs = 15_000
 
 /** The whole cluster in one process on virtual time. */
 export class SimWorld {
@@ -131,9 +133,13 @@ export class SimWorld {
     await drained()
   }
 
-  /** From now on whatever died comes back at once. */
+  /** From now on whatever died comes back at once, and what was stopped, or is to come back later, when it can have ended. */
   calm(): void {
     this.#isCalm = true
+    this.clock.after(stoppedByMs, () => {
+      for (const plane of this.planes) this.startPlane(plane)
+      for (const agent of this.agents) this.startAgent(agent)
+    })
   }
 
   /** Node keeps signals that are waited for; aborting them lets the whole world be forgotten. */
