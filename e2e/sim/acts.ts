@@ -26,8 +26,10 @@ const carriers: { readonly [D in Act['do']]: Carrier<D> } = {
     const containers = [{ name: 'main', image }]
     return patch(client, place, { spec: { template: { spec: { containers } } } }, opts)
   },
-  undeploy: (client, { namespace, name, policy }, opts) =>
-    unlessGone(client.delete(Deployment, { namespace, name }, { ...opts, propagationPolicy: policy })),
+  async undeploy(client, { namespace, name, policy }, opts) {
+    if (policy === 'Orphan') await unlessGone(begun(client.get(Deployment, { namespace, name }, opts)))
+    await unlessGone(client.delete(Deployment, { namespace, name }, { ...opts, propagationPolicy: policy }))
+  },
   runPod: (client, what, opts) =>
     made(client.create(Pod, barePod(what), opts), () => client.get(Pod, { namespace: what.namespace, name: what.name }, opts)),
   deletePod(client, { namespace, name, gracePeriodSeconds }, opts) {
@@ -132,6 +134,13 @@ async function unlessThere(work: Promise<unknown>): Promise<void> {
   } catch (err) {
     if (!isAlreadyExists(err)) throw err
   }
+}
+
+/** Whoever deletes a Deployment before it has a ReplicaSet has none to keep. */
+async function begun(deployment: Promise<Deployment>): Promise<void> {
+  const { metadata, status } = await deployment
+  if (metadata.deletionTimestamp === undefined && status?.observedGeneration === undefined)
+    throw new Error('the Deployment has no ReplicaSet yet')
 }
 
 async function unlessGone(work: Promise<unknown>): Promise<void> {
