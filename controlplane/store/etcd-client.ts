@@ -171,16 +171,3 @@ export function prefixEnd(prefix: string): Buffer {
   end[last] = (end[last] ?? 0) + 1
   return end
 }
-
-/** One key, at a past revision when one is named. */
-export async function readKey(
-  client: EtcdClient,
-  key: string,
-  opts: AbortOptions,
-  at?: number,
-): Promise<{ item: KeyValue | undefined; revision: number }> {
-  const request = { key: Buffer.from(key), ...(at === undefined ? {} : { revision: String(at) }) }
-  const response = await client.call('read', opts, (call) => client.calls.kv.range(request, call))
-  const [raw] = response.kvs
-  return { item: raw === undefined ? undefined : keyValueOf(raw), revision: revisionOf(response.header.revision) }
-}

@@ -1,15 +1,29 @@
-import type { IRangeRequest } from 'etcd3'
+import { timingSafeEqual } from 'node:crypto'
+import type { ICompare, IRangeRequest, IRequestOp, ITxnRequest } from 'etcd3'
 import { isExpired } from '../../api/meta/status.ts'
 import { type AbortOptions, withDeadline } from '../../lib/async.ts'
 import { campaignInEtcd } from './etcd-campaign.ts'
-import { EtcdClient, type EtcdOptions, type EtcdTls, keyValueOf, prefixEnd, readKey, revisionOf } from './etcd-client.ts'
-import { EtcdCommits } from './etcd-commits.ts'
+import { EtcdClient, type EtcdOptions, type EtcdTls, keyValueOf, prefixEnd, revisionOf } from './etcd-client.ts'
 import { watchEtcd } from './etcd-watch.ts'
 import type { StorePosition } from './incarnation.ts'
-import type { CommitResult, KeyValue, Leadership, ListOptions, ListResult, Store, StoreBatch, Transaction } from './store.ts'
+import { checkTransaction } from './limits.ts'
+import type {
+  CommitResult,
+  Condition,
+  KeyValue,
+  Leadership,
+  ListOptions,
+  ListResult,
+  Store,
+  StoreBatch,
+  Transaction,
+  Write,
+} from './store.ts'
 
 /** Keys per request: with more, one answer would hold up all others on the connection. */
 const pageSize = 500
+/** How many versions of a key are looked through for one's own write after a lost answer. */
+const maxVersions = 32
 
 export interface EtcdStatus {
   readonly version: string
@@ -29,11 +43,9 @@ export function etcdStore(options: EtcdOptions): EtcdStore {
 
 export class EtcdStore implements Store {
   readonly #client: EtcdClient
-  readonly #commits: EtcdCommits
 
   constructor(options: EtcdOptions) {
     this.#client = new EtcdClient(options)
-    this.#commits = new EtcdCommits(this.#client)
   }
 
   close(): void {
@@ -81,7 +93,7 @@ export class EtcdStore implements Store {
   }
 
   async get(key: string, opts: AbortOptions): Promise<{ item: KeyValue | undefined; revision: number }> {
-    return await readKey(this.#client, key, opts)
+    return await this.#getAt(key, opts)
   }
 
   async list({ prefix, after, limit, revision, keysOnly = false, signal }: ListOptions): Promise<ListResult> {
@@ -105,8 +117,24 @@ export class EtcdStore implements Store {
     }
   }
 
-  commit(transaction: Transaction, opts: AbortOptions): Promise<CommitResult> {
-    return this.#commits.commit(transaction, opts)
+  async commit(transaction: Transaction, opts: AbortOptions): Promise<CommitResult> {
+    checkTransaction(transaction)
+    const request = txnRequest(transaction)
+    let isSentBefore = false
+    return await this.#client.call('transaction', opts, async (call) => {
+      try {
+        const response = await this.#client.calls.kv.txn(request, call)
+        const revision = revisionOf(response.header.revision)
+        if (response.succeeded) return { committed: true, revision }
+        const own = isSentBefore ? await this.#findOwn(transaction, opts) : undefined
+        if (own !== undefined) return { committed: true, revision: own }
+        const found = response.responses.flatMap((one) => one.response_range.kvs.map(keyValueOf))
+        const byKey = new Map(found.map((item) => [item.key, item]))
+        return { committed: false, revision, current: new Map(transaction.conditions.map(({ key }) => [key, byKey.get(key)])) }
+      } finally {
+        isSentBefore = true
+      }
+    })
   }
 
   watch(options: AbortOptions & { prefix: string; afterRevision: number }): AsyncIterable<StoreBatch> {
@@ -125,6 +153,13 @@ export class EtcdStore implements Store {
     }
   }
 
+  async #getAt(key: string, opts: AbortOptions, at?: number): Promise<{ item: KeyValue | undefined; revision: number }> {
+    const request = { key: Buffer.from(key), ...(at === undefined ? {} : { revision: String(at) }) }
+    const response = await this.#client.call('read', opts, (call) => this.#client.calls.kv.range(request, call))
+    const [raw] = response.kvs
+    return { item: raw === undefined ? undefined : keyValueOf(raw), revision: revisionOf(response.header.revision) }
+  }
+
   async #page({ prefix, after, limit, at, keysOnly, signal }: PageOptions): Promise<ListResult> {
     const request: IRangeRequest = {
       key: Buffer.from(after === undefined || after < prefix ? prefix : `${after}\0`),
@@ -137,6 +172,51 @@ export class EtcdStore implements Store {
     const items = response.kvs.map(keyValueOf)
     return { items, revision: at ?? revisionOf(response.header.revision), remaining: Number(response.count) - items.length }
   }
+
+  /**
+   * The revision at which an earlier attempt of this transaction was carried out, if it was. A write is one's own when
+   * the same bytes stand where they were to be put; a delete, when the version that it was to remove is gone.
+   */
+  async #findOwn(transaction: Transaction, opts: AbortOptions): Promise<number | undefined> {
+    const puts = transaction.writes.filter((write) => 'put' in write)
+    const witness = puts.find((write) => guardOf(write.put, transaction.conditions) !== undefined)
+    if (witness === undefined) return await this.#findDelete(transaction, opts)
+    const before = guardOf(witness.put, transaction.conditions) ?? 0
+    let at: number | undefined
+    for (let version = 0; version < maxVersions; version++) {
+      const item = await this.#versionAt(witness.put, opts, at)
+      if (item === undefined || item.modRevision <= before) return undefined
+      if (await this.#areAllAt(puts, item.modRevision, opts)) return item.modRevision
+      at = item.modRevision - 1
+    }
+    return undefined
+  }
+
+  async #areAllAt(puts: readonly Extract<Write, { put: string }>[], revision: number, opts: AbortOptions): Promise<boolean> {
+    for (const { put, value } of puts) {
+      const item = await this.#versionAt(put, opts, revision)
+      if (item?.modRevision !== revision || !areSame(item.value, value)) return false
+    }
+    return true
+  }
+
+  async #findDelete({ conditions, writes }: Transaction, opts: AbortOptions): Promise<number | undefined> {
+    const removed = writes.flatMap((write) => ('delete' in write ? [write.delete] : []))
+    const witness = removed.find((key) => guardOf(key, conditions) !== undefined)
+    if (witness === undefined) return undefined
+    const { item, revision } = await this.#getAt(witness, opts)
+    return item === undefined || item.createRevision > (guardOf(witness, conditions) ?? 0) ? revision : undefined
+  }
+
+  /** Undefined as well when that revision was compacted away. */
+  async #versionAt(key: string, opts: AbortOptions, at: number | undefined): Promise<KeyValue | undefined> {
+    try {
+      return (await this.#getAt(key, opts, at)).item
+    } catch (err) {
+      if (isExpired(err)) return undefined
+      throw err
+    }
+  }
 }
 
 interface PageOptions extends AbortOptions {
@@ -146,3 +226,32 @@ interface PageOptions extends AbortOptions {
   readonly at: number | undefined
   readonly keysOnly: boolean
 }
+
+function txnRequest({ conditions, writes }: Transaction): ITxnRequest {
+  const keys = [...new Set(conditions.map(({ key }) => key))]
+  return {
+    compare: conditions.map(compareOf),
+    success: writes.map(requestOf),
+    failure: keys.map((key) => ({ request_range: { key: Buffer.from(key) } })),
+  }
+}
+
+function compareOf(condition: Condition): ICompare {
+  const key = Buffer.from(condition.key)
+  if ('modRevision' in condition) return { key, target: 'Mod', result: 'Equal', mod_revision: String(condition.modRevision) }
+  return { key, target: 'Create', result: 'Equal', create_revision: String(condition.createRevision) }
+}
+
+function requestOf(write: Write): IRequestOp {
+  if ('delete' in write) return { request_delete_range: { key: Buffer.from(write.delete) } }
+  const lease = write.leaseId === undefined ? {} : { lease: write.leaseId }
+  return { request_put: { key: Buffer.from(write.put), value: Buffer.from(write.value), ...lease } }
+}
+
+/** The revision that the transaction demands of a key. */
+function guardOf(key: string, conditions: readonly Condition[]): number | undefined {
+  const guard = conditions.find((condition) => condition.key === key && 'modRevision' in condition)
+  return guard !== undefined && 'modRevision' in guard ? guard.modRevision : undefined
+}
+
+const areSame = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && timingSafeEqual(a, b)
