@@ -182,6 +182,8 @@ class ControllerLoop {
     for (const source of this.#def.sources) {
       subscriptions.use(this.#deps.informers.for(source.kind).onChange((change) => this.#enqueue(source, change)))
     }
+    // Own writes were made under an earlier election than the one that is waited for, or in a store that is gone.
+    this.#unseen.clear()
     await this.#reach(Math.max(1, this.#deps.startRevision?.() ?? 0), signal)
     this.#enqueueAll()
     const workers = Array.from({ length: this.#def.workers }, () => this.#work(queue, signal))

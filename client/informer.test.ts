@@ -77,6 +77,26 @@ test('a cut watch goes on where it was, without listing again', async () => {
   await end()
 })
 
+test('a store that was set back is followed from where it is now, and until then nothing counts as seen', async () => {
+  const { informer, watches, asked, breathe, changes, end, signal } = await started([
+    { items: [made('a', 30)], revision: 50 },
+    { items: [made('b', 3)], revision: 4 },
+  ])
+  watches[0]?.fail(expired('it was set back'))
+  await breathe()
+  let isSeen = false
+  const seen = informer.waitFor(2, { signal }).then(() => {
+    isSeen = true
+  })
+  await breathe()
+  expect([isSeen, informer.hasSynced]).toEqual([false, false])
+  await breathe(1000)
+  await seen
+  expect(asked).toEqual(['list', 'watch 50', 'list', 'watch 4'])
+  expect([informer.revision, changes]).toEqual([4, ['->a', '->b', 'a>-']])
+  await end()
+})
+
 test('when the past is gone it lists again and tells what differs, also an object made anew under its name', async () => {
   const { informer, watches, asked, breathe, changes, end } = await started([
     { items: [made('a', 3), made('b', 3), made('c', 3)], revision: 5 },

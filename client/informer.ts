@@ -159,12 +159,18 @@ class ListWatchInformer<O extends ApiObject> implements Informer<O> {
         await this.#watch(signal)
       } catch (err) {
         if (isAbort(err, signal) || signal.aborted) return
-        if (isExpired(err)) this.#mustList = true
+        if (isExpired(err)) this.#forget()
         else log.warn('watch broke off', { resource: this.kind.plural, err })
       }
       // Also after a watch that simply ended: a server that ends each at once must not make this loop spin.
       await sleep(clock, this.#backoff.next('watch'), signal).catch(() => undefined) // Aborted: the loop ends.
     }
+  }
+
+  /** Nobody may act on what is known until it was listed again: the store may have been set back. */
+  #forget(): void {
+    this.#mustList = true
+    this.#revision = 0
   }
 
   async #list(signal: AbortSignal): Promise<void> {
@@ -187,6 +193,7 @@ class ListWatchInformer<O extends ApiObject> implements Informer<O> {
       changes.push({ old: gone, new: undefined })
     }
     this.#mustList = false
+    this.#revision = 0
     this.#publish(changes, Number(list.metadata.resourceVersion))
   }
 

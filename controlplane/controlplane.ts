@@ -40,7 +40,6 @@ export interface ControlPlaneDeps {
 }
 
 const drainMs = 10_000
-const etcdQuotaBytes = 4 * 1024 ** 3
 const backoffs = { baseMs: 200, maxMs: 10_000, resetAfterMs: 60_000 }
 
 /** Puts a whole control plane together and runs it until aborted. The only place that sees all rooms. */
@@ -93,7 +92,7 @@ async function createEtcd(options: Options, certificates: Certificates, { clock,
     dataFolder: options.dataDir,
     clientPort: options.etcdPort,
     peerPort: options.etcdPort + 1,
-    quotaBytes: etcdQuotaBytes,
+    quotaBytes: quotaBytes(options),
     // etcd reads them again for each connection.
     files: { authorityFile: etcdAuthorityFile, certFile: etcdServer.certFile, keyFile: etcdServer.keyFile },
     client: () => etcdClientTls(certificates.pki),
@@ -103,6 +102,8 @@ async function createEtcd(options: Options, certificates: Certificates, { clock,
   const store = etcdStore({ endpoints: child.endpoints, tls: etcdClientTls(certificates.pki), clock, random, log })
   return { store, isOurs: true, services: [child], renew: (pki) => store.setTls(etcdClientTls(pki)) }
 }
+
+const quotaBytes = ({ etcdQuotaMib }: Options): number => etcdQuotaMib * 1024 ** 2
 
 const etcdClientTls = ({ etcdAuthority, etcdClient }: Pki) => ({
   ca: etcdAuthority.cert,
@@ -186,7 +187,7 @@ async function compose(options: Options, { certificates, etcd, store, rewrite }:
   const upkeep = etcd.isOurs
     ? [
         createCompactor({ store, clock, log }),
-        createEtcdUpkeep({ store: etcd.store, quotaBytes: etcdQuotaBytes, clock, log, metrics }),
+        createEtcdUpkeep({ store: etcd.store, quotaBytes: quotaBytes(options), clock, log, metrics }),
       ]
     : []
   return {

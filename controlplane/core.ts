@@ -79,9 +79,10 @@ const backoffs = { baseMs: 200, maxMs: 10_000, resetAfterMs: 60_000 }
 export function composeCore(options: CoreOptions, deps: CoreDeps): Core {
   const { store, serviceCidr } = options
   const { clock, log, random, metrics } = deps
-  const cache = createWatchCache({ store, kinds, clock, log, metrics })
+  const setBack = (): void => leader.stepDown('the store was set back')
+  const cache = createWatchCache({ store, kinds, clock, log, metrics, setBack })
   const registry = createRegistry({ store, cache, clock, random, log, kinds, serviceCidr, nodePortRange: options.nodePorts })
-  const leader = new Leader(options, deps)
+  const leader = new Leader(options, deps, (opts) => cache.waitForCurrent(opts))
   const fence = () => leader.fence
   const client = createClient(inProcess(registry, controlPlaneIdentity, fence))
   const informers = createInformers({ client, clock, random, log })
@@ -162,11 +163,19 @@ class Leader {
   /** Of the last election that was won. After it is lost writes with it fail, which is what it is for (law 4). */
   fence: Leadership['fence'] | undefined
   incarnation: Incarnation | undefined
+  readonly #caughtUp: (opts: AbortOptions) => Promise<void>
   #isLeading = false
+  #term = new AbortController()
 
-  constructor(options: CoreOptions, deps: CoreDeps) {
+  constructor(options: CoreOptions, deps: CoreDeps, caughtUp: (opts: AbortOptions) => Promise<void>) {
     this.#options = options
     this.#deps = deps
+    this.#caughtUp = caughtUp
+  }
+
+  /** Runs for the leadership anew: what leads is to begin from what the store says now. */
+  stepDown(why: string): void {
+    this.#term.abort(new Error(why))
   }
 
   get leads(): boolean {
@@ -182,8 +191,10 @@ class Leader {
         // Before the election: what is noted after it may be of changes after it.
         const remembered = this.#options.memory?.highest
         const leadership = await store.campaign({ key: leaderKey, value: identity, ttlMs: leaderTtlMs, signal })
-        const both = AbortSignal.any([signal, leadership.lost])
+        this.#term = new AbortController()
+        const both = AbortSignal.any([signal, leadership.lost, this.#term.signal])
         try {
+          await this.#caughtUp({ signal: both })
           this.incarnation = await this.#openIncarnation({ fence: leadership.fence, remembered, signal: both })
           this.fence = leadership.fence
           this.#isLeading = true

@@ -13,6 +13,7 @@ export const options = {
   etcdKey: text({ default: '', help: 'Key of that certificate' }),
   etcdBinary: text({ default: '', help: 'The etcd program; found on PATH when not given' }),
   etcdPort: int({ default: 6445, help: 'Client port of the etcd that is run here; its peer port is the next one' }),
+  etcdQuotaMib: int({ default: 4096, help: 'Size in MiB at which the etcd that is run here takes no more writes' }),
   clusterCidr: text({ default: '10.42.0.0/16', help: 'Addresses of pods; each node gets a /24 of it' }),
   serviceCidr: text({ default: '10.43.0.0/16', help: 'Addresses of services' }),
   nodePorts: text({ default: '30000-32767', help: 'Range of node ports' }),

@@ -28,6 +28,8 @@ export interface AgentLine {
 
 /** A dialled control plane: gRPC, or memory in the simulator. */
 export interface Link {
+  /** Resolves when the other end is there, if that can be told apart from its first word. */
+  connected?(): Promise<void>
   session(): AgentLine
   stream(): ClientDuplexStream<StreamUp, StreamDown>
   close(): void
@@ -90,6 +92,10 @@ export async function askForCertificate(
 export function dial(peer: Peer): Link {
   const client = clientOf(peer)
   return {
+    connected: () =>
+      new Promise((resolve, reject) => {
+        client.waitForReady(Number.POSITIVE_INFINITY, (err) => (err === undefined || err === null ? resolve() : reject(err)))
+      }),
     session() {
       const call = client.session()
       call.on('error', () => undefined) // The reader gets it too.

@@ -54,6 +54,8 @@ export interface Session extends Service, Reporter {
   reconnect(why: string): void
 }
 
+/** One that cannot be reached holds up the search for the one that leads no longer than this. */
+const connectDeadlineMs = 4_000
 const welcomeDeadlineMs = 15_000
 const defaultHeartbeatMs = 5000
 const receiptPatienceMs = 15_000
@@ -175,6 +177,9 @@ class AgentSession implements Session {
     const { clock, log } = this.#options
     const { signal } = ended
     signal.throwIfAborted()
+    await withDeadline({ clock, ms: connectDeadlineMs, signal, what: 'reaching the control plane' }, async () =>
+      link.connected?.(),
+    )
     const line = link.session()
     signal.addEventListener('abort', () => line.cancel(), { once: true })
     const welcome = await withDeadline({ clock, ms: welcomeDeadlineMs, signal, what: 'opening a session' }, async () => {

@@ -1,6 +1,6 @@
 import type { KindDef } from '../../api/kinds/define.ts'
 import type { ApiObject } from '../../api/meta/object-meta.ts'
-import { isExpired, timeout } from '../../api/meta/status.ts'
+import { isExpired, timeout, unavailable } from '../../api/meta/status.ts'
 import { type AbortOptions, Bell, withDeadline } from '../../lib/async.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
@@ -32,6 +32,8 @@ export interface WatchCacheOptions {
   /** How often the whole cache is compared with the store. */
   readonly compareMs?: number
   readonly waitMs?: number
+  /** Called when the store turns out to have been wiped or restored. */
+  readonly setBack?: () => void
 }
 
 /**
@@ -65,6 +67,7 @@ class StoreCache implements WatchCache, Service {
       progressMs: 250,
       compareMs: 300_000,
       waitMs: 5_000,
+      setBack: () => undefined,
       ...options,
     }
     this.#log = options.log
@@ -73,7 +76,13 @@ class StoreCache implements WatchCache, Service {
     this.#hub = new WatchHub({ historyPerKind, bufferedEvents, onCut: () => this.#metrics.cut.inc() })
     this.#state = new CacheState(options.log)
     // Any key will do: what counts is the revision that the answer was read at.
-    this.#current = new SharedRead(async (opts) => (await options.store.get(rootPrefix, opts)).revision)
+    this.#current = new SharedRead(async (opts) => {
+      const before = this.#revision
+      const { revision } = await options.store.get(rootPrefix, opts)
+      if (revision >= before) return revision
+      this.#compareBell.ring()
+      throw unavailable(`the store is at revision ${revision} and was at ${before} before: it is being listed again`)
+    })
   }
 
   get revision(): number {
@@ -190,6 +199,7 @@ class StoreCache implements WatchCache, Service {
     this.#log.error('the revision of the store went back', { from: this.#revision, to: revision })
     this.#state.clear()
     this.#revision = 0
+    this.#options.setBack()
   }
 
   #take(batch: StoreBatch): void {

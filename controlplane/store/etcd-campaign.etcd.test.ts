@@ -43,6 +43,25 @@ test('a leader stays one for much longer than its lease', async () => {
   await leader.resign()
 })
 
+test('a leader stays one while each answer of etcd takes half of its lease', async () => {
+  const leader = await campaign(first)
+  proxy.slow(ttlMs / 2)
+  await new Promise<void>((resolve) => void systemClock.after(ttlMs * 3, resolve))
+  expect(leader.lost.aborted).toBe(false)
+  proxy.slow(0)
+  await leader.resign()
+})
+
+test('a leader whose connections break again and again stays one', async () => {
+  const leader = await campaign(first)
+  for (let i = 0; i < 10; i++) {
+    await new Promise<void>((resolve) => void systemClock.after(ttlMs / 5, resolve))
+    proxy.cut()
+  }
+  expect(leader.lost.aborted).toBe(false)
+  await leader.resign()
+})
+
 test('a leader that is cut off knows it before another can win', async () => {
   const leader = await campaign(first)
   const next = campaign(second)
@@ -61,9 +80,9 @@ test('a leader that is cut off knows it before another can win', async () => {
 test('a leader whose process hangs together with etcd is not fooled by the pause of etcd', async () => {
   const leader = await campaign(first)
   const startMs = systemClock.monotonicMs()
-  etcd.signal('SIGSTOP')
+  await etcd.signal('SIGSTOP')
   await aborted(leader.lost)
-  etcd.signal('SIGCONT')
+  await etcd.signal('SIGCONT')
   expect(systemClock.monotonicMs() - startMs).toBeLessThan(ttlMs)
 })
 

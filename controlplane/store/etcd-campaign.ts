@@ -1,7 +1,7 @@
-import type { ILeaseKeepAliveResponse } from 'etcd3'
 import { type AbortOptions, sleep } from '../../lib/async.ts'
 import { type EtcdClient, keyValueOf, revisionOf } from './etcd-client.ts'
 import { watchEtcd } from './etcd-watch.ts'
+import { LostError, renewLease } from './lease-renewal.ts'
 import type { Leadership } from './store.ts'
 
 type CampaignOptions = AbortOptions & { readonly key: string; readonly value: string; readonly ttlMs: number }
@@ -116,51 +116,42 @@ interface Held {
   readonly lost: AbortController
 }
 
-/** Renews the lease until it is lost. The end is set by our own clock, so that it comes even when etcd is silent. */
+/** Keeps the lease until it is lost. The end is set by our own clock, so that it comes even when etcd is silent. */
 async function keep(client: EtcdClient, { fence, lease, lost }: Held): Promise<void> {
-  const { clock, log } = client.options
+  const { clock } = client.options
   const lose = (): void => lost.abort(new Error(`the lease of "${fence.key}" could not be renewed in time`))
   const endAfter = (sinceMs: number): Disposable => clock.after(sinceMs + lease.ttlMs * trusted - clock.monotonicMs(), lose)
-  let end = endAfter(lease.sinceMs)
-  const stop = AbortSignal.any([lost.signal, client.closed])
+  let { sinceMs } = lease
+  let end = endAfter(sinceMs)
+  const signal = AbortSignal.any([lost.signal, client.closed])
+  const renewed = (atMs: number): void => {
+    if (atMs <= sinceMs || signal.aborted) return
+    sinceMs = atMs
+    end[Symbol.dispose]()
+    end = endAfter(sinceMs)
+  }
+  const { id, ttlMs } = lease
   try {
-    for (;;) {
-      await sleep(clock, lease.ttlMs / 4, stop)
-      const sinceMs = clock.monotonicMs()
-      try {
-        await renew(client, lease, stop)
-        await checkHeld(client, fence, stop)
-        end[Symbol.dispose]()
-        end = endAfter(sinceMs)
-      } catch (err) {
-        if (stop.aborted || err instanceof LostError) throw err
-        log.warn('the leader could not renew its lease', { key: fence.key, err })
-      }
-    }
+    await Promise.race([renewLease(client, { id, ttlMs, renewed, signal }), checkOften(client, { fence, lease, signal })])
   } finally {
     end[Symbol.dispose]()
   }
 }
 
-class LostError extends Error {
-  override readonly name = 'LostError'
-}
-
-async function renew(client: EtcdClient, { id }: Lease, signal: AbortSignal): Promise<void> {
-  const response = await client.call('renewing a lease', { signal }, async (options) => {
-    const stream = await client.leases.leaseClient.leaseKeepAlive(options)
+async function checkOften(
+  client: EtcdClient,
+  { fence, lease, signal }: AbortOptions & { fence: Leadership['fence']; lease: Lease },
+): Promise<never> {
+  const { clock, log } = client.options
+  for (;;) {
+    await sleep(clock, lease.ttlMs / 4, signal)
     try {
-      return await new Promise<ILeaseKeepAliveResponse>((resolve, reject) => {
-        stream.on('data', resolve)
-        stream.on('error', reject)
-        stream.on('end', () => reject(new Error('etcd ended the renewal')))
-        stream.write({ ID: id })
-      })
-    } finally {
-      stream.cancel()
+      await checkHeld(client, fence, signal)
+    } catch (err) {
+      if (signal.aborted || err instanceof LostError) throw err
+      log.warn('the leader could not read its key', { key: fence.key, err })
     }
-  })
-  if (Number(response.TTL) <= 0) throw new LostError(`lease ${id} has ended`)
+  }
 }
 
 /** Somebody may have deleted the key itself. */

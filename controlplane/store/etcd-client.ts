@@ -47,7 +47,6 @@ export type Attempt<T> = (options: CallOptions) => Promise<T>
 export class EtcdClient {
   readonly options: Required<Omit<EtcdOptions, 'tls'>>
   #calls: Etcd3
-  #leases: Etcd3
   #settings: IOptions
   readonly #closed = new AbortController()
 
@@ -55,29 +54,20 @@ export class EtcdClient {
     this.options = { callMs: 5_000, attemptMs: 2_500, progressMs: 1_000, ...options }
     this.#settings = clientOptions(options.endpoints, tls)
     this.#calls = new Etcd3(this.#settings)
-    this.#leases = new Etcd3(this.#settings)
   }
 
   get calls(): Etcd3 {
     return this.#calls
   }
 
-  /** For renewals of leases: each ends with a cancelled stream, after which etcd3 closes all channels of its client. */
-  get leases(): Etcd3 {
-    return this.#leases
-  }
-
   /** Shows other certificates from now on. Calls that are under way end on the connections that they began on. */
   setTls(tls: EtcdTls): void {
     if (this.closed.aborted) return
     const { endpoints, clock } = this.options
-    const old = [this.#calls, this.#leases]
+    const old = this.#calls
     this.#settings = clientOptions(endpoints, tls)
     this.#calls = new Etcd3(this.#settings)
-    this.#leases = new Etcd3(this.#settings)
-    const close = (): void => {
-      for (const client of old) client.close()
-    }
+    const close = (): void => old.close()
     const timer = clock.after(oldClientMs, close)
     this.closed.addEventListener(
       'abort',
@@ -89,8 +79,11 @@ export class EtcdClient {
     )
   }
 
-  /** A client for one watch alone: whatever fails elsewhere must not close its channel. The caller closes it. */
-  forWatch(): Etcd3 {
+  /**
+   * A client for one stream alone, which the caller closes: etcd3 closes all channels of a client when a stream of it is
+   * cancelled or a call fails.
+   */
+  forStream(): Etcd3 {
     return new Etcd3(this.#settings)
   }
 
@@ -103,7 +96,6 @@ export class EtcdClient {
   close(): void {
     this.#closed.abort(new Error('the etcd client was closed'))
     this.#calls.close()
-    this.#leases.close()
   }
 
   /**

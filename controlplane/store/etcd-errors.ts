@@ -23,11 +23,17 @@ const unknownOutcomes = [
   TimeoutError,
 ]
 
+/** A deletion with a grace period is a write; one without is none. */
+const outOfSpace =
+  'etcd is out of space and takes no writes; reading and deleting at once (--force --grace-period=0) still work. ' +
+  'An etcd that Skiff runs is compacted and defragmented by itself within a minute; if it stays full, delete objects or ' +
+  'raise --etcd-quota-mib. For your own etcd: etcdctl compact, etcdctl defrag, etcdctl alarm disarm (docs/operations.md)'
+
 /** etcd says these when it refuses a request before doing anything of it. */
 const refusals: readonly { readonly says: string; error(message: string): StatusError }[] = [
   {
     says: 'database space exceeded',
-    error: () => unavailable('etcd is out of space and takes no writes: compact and defragment it, then disarm its alarm', 10),
+    error: () => unavailable(outOfSpace, 10),
   },
   { says: 'required revision has been compacted', error: () => expired('the revision was compacted away: list again') },
   { says: 'request is too large', error: (message) => tooLarge(message) },

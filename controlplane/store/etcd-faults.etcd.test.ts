@@ -103,6 +103,18 @@ test('a watch that was away during a compaction ends with Expired', async () => 
   expect(isExpired(await seen)).toBe(true)
 })
 
+test('a watch finds out that the store was wiped while it was away, though it asks for what is still to come', async () => {
+  await scene()
+  let { revision } = await put(direct, key, bytes('0'))
+  for (let i = 0; i < 20; i++) revision = (await put(direct, key, bytes(String(i)), revision)).revision
+  const seen = collect(revision, 1).catch((err: unknown) => err)
+  await wait(300)
+  await etcd.wipe()
+  await put(direct, `${prefix}other`, bytes('of another history'))
+  const err = await seen
+  expect([isExpired(err), String(err)]).toEqual([true, expect.stringContaining('was set back')])
+})
+
 test('a create whose answer was lost is found out to have succeeded', async () => {
   await scene()
   await store.get(key, { signal })
@@ -218,8 +230,8 @@ test('an etcd that is away gives 503 within the time of a call, and the next cal
 test('an etcd that hangs gives Timeout', async () => {
   await scene({ callMs: 1_000 })
   await store.get(key, { signal })
-  etcd.signal('SIGSTOP')
+  await etcd.signal('SIGSTOP')
   await expect(store.get(key, { signal })).rejects.toMatchObject({ status: { code: 504, reason: 'Timeout' } })
-  etcd.signal('SIGCONT')
+  await etcd.signal('SIGCONT')
   expect((await store.get(key, { signal })).item).toBeUndefined()
 })

@@ -50,7 +50,7 @@ async function recover({ store, quotaBytes, log }: EtcdUpkeepOptions, before: Et
   await store.defragment(opts)
   const { sizeBytes } = await store.status(opts)
   if (sizeBytes > quotaBytes * (1 - freeShare)) {
-    log.error('etcd is still full: delete objects, or raise its quota', { sizeBytes, quotaBytes })
+    log.error('etcd is still full: delete objects, or raise --etcd-quota-mib', { sizeBytes, quotaBytes })
     return
   }
   await store.disarmSpaceAlarm(opts)

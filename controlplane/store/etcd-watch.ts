@@ -44,7 +44,7 @@ async function* oneStream(
   { prefix, afterRevision, signal, trustsProgress }: WatchOptions & { trustsProgress: boolean },
 ): AsyncGenerator<StoreBatch, void, void> {
   signal.throwIfAborted()
-  const own = client.forWatch()
+  const own = client.forStream()
   const stream = await own.watchClient.watch()
   const stop = (): void => stream.cancel()
   signal.addEventListener('abort', stop, { once: true })
@@ -56,6 +56,8 @@ async function* oneStream(
     for await (const response of stream as AsyncIterable<IWatchResponse>) {
       asker?.heard()
       if (response.canceled) throwCancelled(response)
+      if (response.created && progressOf(response) < afterRevision)
+        await checkNotSetBack(client, { prefix, afterRevision, signal })
       const batch = response.created ? undefined : parts.take(response)
       if (batch !== undefined) yield batch
     }
@@ -78,6 +80,16 @@ const createRequest = (prefix: string, afterRevision: number) => ({
   prev_kv: true,
   fragment: true,
 })
+
+/** A member may lag behind, and will tell everything. A store that was wiped or restored has another future than ours. */
+async function checkNotSetBack(client: EtcdClient, { prefix, afterRevision, signal }: WatchOptions): Promise<void> {
+  const { header } = await client.call('reading the revision', { signal }, (options) =>
+    client.calls.kv.range({ key: Buffer.from(prefix), count_only: true }, options),
+  )
+  const revision = revisionOf(header.revision)
+  if (revision >= afterRevision) return
+  throw expired(`the store is at revision ${revision} and was at ${afterRevision} before: it was set back, list again`)
+}
 
 function throwCancelled(response: IWatchResponse): never {
   if (revisionOf(response.compact_revision) > 0) {

@@ -1,7 +1,7 @@
 import { electionPrefix, rootPrefix, type Store } from './store.ts'
 
-/** Holds the election in which the writer of the newest fenced write believed. */
-export const fenceMarkKey = `${rootPrefix}fence-mark`
+/** Of a key that a fenced transaction wrote first: holds the election in which its writer believed. */
+export const fenceMarkOf = (key: string): string => `${rootPrefix}fence-marks${key}`
 
 /**
  * `store` whose fenced writes leave in the history of etcd, beside what they write and in the same revision, who their
@@ -16,8 +16,13 @@ export function markingFences(store: Store): Store {
     compact: (revision, opts) => store.compact(revision, opts),
     async commit({ conditions, writes }, opts) {
       const fence = conditions.find((one) => 'createRevision' in one && one.key.startsWith(electionPrefix))
-      if (fence === undefined || !('createRevision' in fence)) return await store.commit({ conditions, writes }, opts)
-      const mark = { put: fenceMarkKey, value: new TextEncoder().encode(String(fence.createRevision)) }
+      const [first] = writes
+      if (fence === undefined || !('createRevision' in fence) || first === undefined)
+        return await store.commit({ conditions, writes }, opts)
+      const mark = {
+        put: fenceMarkOf('put' in first ? first.put : first.delete),
+        value: new TextEncoder().encode(String(fence.createRevision)),
+      }
       return await store.commit({ conditions, writes: [...writes, mark] }, opts)
     },
   }

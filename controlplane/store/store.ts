@@ -85,7 +85,7 @@ export interface Store {
   commit(transaction: Transaction, opts: AbortOptions): Promise<CommitResult>
   /**
    * Events with a revision above `afterRevision`, in order, across reconnects, until aborted. Throws Expired when that
-   * revision was compacted away: list again.
+   * revision was compacted away, or when the store has been set back behind it: list again.
    */
   watch(options: AbortOptions & { readonly prefix: string; readonly afterRevision: number }): AsyncIterable<StoreBatch>
   /** Waits until the key is ours. It holds `value`, for people who look, and vanishes `ttlMs` after its holder has died. */

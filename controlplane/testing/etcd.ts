@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -10,7 +11,10 @@ export interface TestEtcd extends AsyncDisposable {
   readonly port: number
   /** Like a power cut, and starts again on the same data. */
   restart(): Promise<void>
-  signal(name: NodeJS.Signals): void
+  /** Starts again without any data. */
+  wipe(): Promise<void>
+  /** Resolves when it has had its effect. */
+  signal(name: 'SIGSTOP' | 'SIGCONT'): Promise<void>
 }
 
 /** The etcd that set-up has brought, or the one that SKIFF_ETCD names. */
@@ -40,9 +44,19 @@ export async function startTestEtcd({ args = [] }: { args?: readonly string[] } 
   return {
     endpoint,
     port,
-    signal: (name) => void child.kill(name),
+    async signal(name) {
+      child.kill(name)
+      // It stops thread by thread, and could answer meanwhile.
+      const isStopped = (): boolean => /\) T /.test(readFileSync(`/proc/${child.pid}/stat`, 'utf8'))
+      while (isStopped() !== (name === 'SIGSTOP')) await wait(5)
+    },
     async restart() {
       await end(child)
+      child = await start()
+    },
+    async wipe() {
+      await end(child)
+      await rm(folder, { recursive: true, force: true })
       child = await start()
     },
     async [Symbol.asyncDispose]() {

@@ -10,6 +10,8 @@ export interface FaultyProxy extends AsyncDisposable {
   cutAfter(bytes: number, times: number): void
   /** The next thing that the client sends gets through; its answer does not, and the connection is cut `ms` later. */
   loseNextAnswer(ms: number): void
+  /** What the server sends arrives so much later. */
+  slow(ms: number): void
   /** Refuses new connections, and cuts the open ones, while true. */
   refuse(isRefusing: boolean): void
 }
@@ -19,12 +21,13 @@ interface Faults {
   cutsLeft: number
   loseAfterMs: number | undefined
   isRefusing: boolean
+  slowMs: number
 }
 
 /** A TCP proxy on the loopback address, in front of `port`, that breaks when told. */
 export async function faultyProxy(port: number): Promise<FaultyProxy> {
   const open = new Set<Socket>()
-  const faults: Faults = { cutAfterBytes: 0, cutsLeft: 0, loseAfterMs: undefined, isRefusing: false }
+  const faults: Faults = { cutAfterBytes: 0, cutsLeft: 0, loseAfterMs: undefined, isRefusing: false, slowMs: 0 }
   let connections = 0
   const cut = (): void => {
     for (const socket of open) socket.destroy()
@@ -54,6 +57,9 @@ export async function faultyProxy(port: number): Promise<FaultyProxy> {
     },
     loseNextAnswer(ms) {
       faults.loseAfterMs = ms
+    },
+    slow(ms) {
+      faults.slowMs = ms
     },
     refuse(isRefusing) {
       faults.isRefusing = isRefusing
@@ -86,7 +92,8 @@ function forward(client: Socket, port: number, faults: Faults): void {
   upstream.on('data', (chunk) => {
     if (isDeaf) return
     sent += chunk.length
-    if (!client.write(chunk)) {
+    if (faults.slowMs > 0) setTimeout(() => client.destroyed || client.write(chunk), faults.slowMs)
+    else if (!client.write(chunk)) {
       upstream.pause()
       client.once('drain', () => upstream.resume())
     }
