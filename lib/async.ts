@@ -57,6 +57,28 @@ export function isAbort(err: unknown, signal: AbortSignal): boolean {
   return signal.aborted && (err === signal.reason || (err instanceof Error && err.name === 'AbortError'))
 }
 
+/**
+ * A controller that aborts with any of the given signals as well. `AbortSignal.any` looks at its sources whenever it is
+ * asked, which is felt where each event asks. Disposing it takes it off the signals.
+ */
+export class LinkedAbort extends AbortController implements Disposable {
+  readonly #signals: readonly AbortSignal[]
+  readonly #stop = (event: Event): void => this.abort((event.target as AbortSignal).reason)
+
+  constructor(...signals: readonly AbortSignal[]) {
+    super()
+    this.#signals = signals
+    for (const signal of signals) {
+      if (signal.aborted) this.abort(signal.reason)
+      else signal.addEventListener('abort', this.#stop)
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const signal of this.#signals) signal.removeEventListener('abort', this.#stop)
+  }
+}
+
 /** Resolves with the first abort; never rejects. Resolves at once when already aborted. */
 export function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

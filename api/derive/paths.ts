@@ -49,7 +49,7 @@ function decodeParts(path: string): readonly string[] | undefined {
   if (!path.startsWith('/')) return undefined
   const raw = path.slice(1).replace(/\/$/, '').split('/')
   try {
-    const parts = raw.map(decodeURIComponent)
+    const parts = path.includes('%') ? raw.map(decodeURIComponent) : raw
     return parts.every(isPlain) ? parts : undefined
   } catch {
     return undefined // A broken escape names nothing.
@@ -57,7 +57,8 @@ function decodeParts(path: string): readonly string[] | undefined {
 }
 
 /** An escaped slash or dots would let a name reach another place. */
-const isPlain = (part: string): boolean => part !== '' && part !== '.' && part !== '..' && !/[/\0]/.test(part)
+const isPlain = (part: string): boolean =>
+  part !== '' && part !== '.' && part !== '..' && !part.includes('/') && !part.includes('\0')
 
 const partsOfNamespace = new Set(['status', 'finalize'])
 

@@ -25,14 +25,12 @@ export function send(
 ): void {
   if (response.headersSent || response.destroyed) return
   const bytes = typeof body === 'string' ? Buffer.from(body) : body
-  for (const [name, value] of Object.entries({
+  response.writeHead(code, {
     'content-type': 'application/json',
     'cache-control': 'no-cache, private',
     ...headers,
-  }))
-    response.setHeader(name, value)
-  response.setHeader('content-length', String(bytes.length))
-  response.writeHead(code)
+    'content-length': String(bytes.length),
+  })
   response.end(bytes)
 }
 

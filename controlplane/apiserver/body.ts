@@ -27,12 +27,18 @@ export async function readBytes(request: Http2ServerRequest, limit: number): Pro
   if (said > limit) throw tooLarge(`the body has ${said} bytes, and at most ${limit} are taken`)
   const chunks: Buffer[] = []
   let size = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size > limit) throw tooLarge(`the body has more than ${limit} bytes`)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
+  return await new Promise((resolve, reject) => {
+    request.on('data', (chunk: Buffer) => {
+      size += chunk.length
+      chunks.push(chunk)
+      if (size <= limit) return
+      request.pause()
+      reject(tooLarge(`the body has more than ${limit} bytes`))
+    })
+    request.once('end', () => resolve(chunks.length === 1 ? (chunks[0] ?? Buffer.alloc(0)) : Buffer.concat(chunks)))
+    request.once('error', reject)
+    request.once('close', () => reject(new Error('the body was cut off')))
+  })
 }
 
 export const mediaTypeOf = (header: string | undefined): string => (header?.split(';')[0] ?? '').trim().toLowerCase()
@@ -73,9 +79,11 @@ function patchTypeOf(type: string): PatchType {
   throw unsupportedMediaType(`the body of the request was in an unknown format - accepted media types include: ${supported}`)
 }
 
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
 function textOf(bytes: Buffer): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    return utf8.decode(bytes)
   } catch {
     throw badRequest('the body is not UTF-8')
   }

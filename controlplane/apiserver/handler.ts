@@ -3,7 +3,7 @@ import type { TLSSocket } from 'node:tls'
 import type { ApiRequest, Identity, WatchRequest } from '../../api/meta/request.ts'
 import { forbidden, methodNotAllowed, noSuchPath, StatusError, timeout, tooManyRequests } from '../../api/meta/status.ts'
 import { must } from '../../lib/assert.ts'
-import { isAbort, withDeadline } from '../../lib/async.ts'
+import { isAbort, LinkedAbort, TimeoutError } from '../../lib/async.ts'
 import { type Shape, send, sendAnswer, sendError } from './answer.ts'
 import { parseBody, readBytes } from './body.ts'
 import { containerRef, streamsFor } from './container.ts'
@@ -32,7 +32,8 @@ interface Exchange {
   readonly path: string
   readonly query: URLSearchParams
   readonly method: string
-  /** Aborted when the client has gone or the server stops. */
+  /** Aborts when the client has gone, the server stops, or the request's time is over. */
+  readonly gone: AbortController
   readonly signal: AbortSignal
 }
 
@@ -45,6 +46,9 @@ export class Handler {
   readonly #deps: HandlerDeps
   #inFlight = 0
   #longRunning = 0
+  /** What is being answered. A signal for each, linked to that of the server, would cost more than the rest of a request. */
+  readonly #open = new Set<AbortController>()
+  readonly #stops = new WeakSet<AbortSignal>()
 
   constructor(deps: HandlerDeps) {
     this.#deps = deps
@@ -52,20 +56,44 @@ export class Handler {
 
   async handle(request: Http2ServerRequest, response: Http2ServerResponse, stop: AbortSignal): Promise<void> {
     const gone = new AbortController()
-    response.on('close', () => gone.abort(new Error('the client has gone')))
+    response.on('close', () => {
+      // After each answer too, when nobody waits for anything any more.
+      if (this.#open.has(gone)) gone.abort(new Error('the client has gone'))
+    })
     response.on('error', () => gone.abort(new Error('the connection failed')))
-    const signal = AbortSignal.any([stop, gone.signal])
+    this.#openUntil(stop, gone)
+    const { signal } = gone
     const startMs = this.#deps.clock.monotonicMs()
     const method = request.method ?? 'GET'
     let code = 0
     try {
       const [path = '/', search = ''] = splitUrl(request.url ?? '/')
-      await this.#route({ request, response, path, query: new URLSearchParams(search), method, signal })
+      await this.#route({
+        request,
+        response,
+        path,
+        query: search === '' ? noQuery : new URLSearchParams(search),
+        method,
+        gone,
+        signal,
+      })
       code = response.statusCode
     } catch (err) {
       code = this.#fail(response, err, { signal, method, path: (request.url ?? '').split('?')[0] ?? '' })
     }
+    this.#open.delete(gone)
     this.#deps.served.answered({ method, code, seconds: (this.#deps.clock.monotonicMs() - startMs) / 1000 })
+  }
+
+  #openUntil(stop: AbortSignal, gone: AbortController): void {
+    if (stop.aborted) gone.abort(stop.reason)
+    this.#open.add(gone)
+    if (this.#stops.has(stop)) return
+    this.#stops.add(stop)
+    const end = (): void => {
+      for (const one of this.#open) one.abort(stop.reason)
+    }
+    stop.addEventListener('abort', end, { once: true })
   }
 
   #fail(
@@ -144,22 +172,31 @@ export class Handler {
   }
 
   async #answer(exchange: Exchange, { route, identity }: { route: ResourceRoute; identity: Identity }): Promise<void> {
-    const { request, response, signal } = exchange
+    const { request, response } = exchange
     const shape = this.#shape(exchange, route)
-    const { clock, limits, registry } = this.#deps
-    const what = `${exchange.method} ${exchange.path}`
-    const call = withDeadline({ clock, ms: limits.requestMs, signal, what }, async (inner) => {
+    const { limits, registry } = this.#deps
+    const answered = await this.#inTime(exchange, async (signal) => {
       const asked = await apiRequest(exchange, route, limits.bodyBytes)
-      const answered = await registry.request(identity, asked.request, { signal: inner })
-      return { ...answered, warnings: [...asked.warnings, ...answered.warnings] }
-    })
-    const answered = await call.catch((err: unknown) => {
-      if (err instanceof Error && err.name === 'TimeoutError')
-        throw timeout(`${what}: not finished within ${limits.requestMs} ms`)
-      throw err
+      const { code, body, warnings } = await registry.request(identity, asked.request, { signal })
+      return { code, body, warnings: asked.warnings.length === 0 ? warnings : [...asked.warnings, ...warnings] }
     })
     sendAnswer(response, answered, shape)
     request.resume()
+  }
+
+  /** Also when `work` does not heed its signal. */
+  #inTime<T>({ gone, signal, method, path }: Exchange, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { clock, limits } = this.#deps
+    return new Promise<T>((resolve, reject) => {
+      const timer = clock.after(limits.requestMs, () => {
+        reject(timeout(`${method} ${path}: not finished within ${limits.requestMs} ms`))
+        gone.abort(new TimeoutError('the time of the request is over'))
+      })
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+      work(signal)
+        .then(resolve, reject)
+        .finally(() => timer[Symbol.dispose]())
+    })
   }
 
   #shape({ request, query }: Exchange, { kind }: ResourceRoute): Shape {
@@ -178,19 +215,23 @@ export class Handler {
     const seconds = integer(query, 'timeoutSeconds')
     const bookmarks = flag(query, 'allowWatchBookmarks')
     const marksInitialEnd = flag(query, 'sendInitialEvents')
-    const own = new AbortController()
-    const batches = registry.watch(identity, watchRequest(route, query), { signal: AbortSignal.any([signal, own.signal]) })
-    const timer = clock.after(seconds === undefined || seconds === 0 ? limits.watchMs : seconds * 1000, () => own.abort())
+    using own = new LinkedAbort(signal)
+    const batches = registry.watch(identity, watchRequest(route, query), { signal: own.signal })
+    let isOver = false
+    const timer = clock.after(seconds === undefined || seconds === 0 ? limits.watchMs : seconds * 1000, () => {
+      isOver = true
+      own.abort()
+    })
     try {
       await streamWatch(
         response,
         batches,
         { shape, bookmarks, marksInitialEnd, bookmarkMs: limits.bookmarkMs, clock },
-        { signal: AbortSignal.any([signal, own.signal]) },
+        { signal: own.signal },
       )
     } catch (err) {
       // Its time is over: the stream has ended in order.
-      if (!own.signal.aborted) throw err
+      if (!isOver) throw err
     } finally {
       timer[Symbol.dispose]()
     }
@@ -236,6 +277,7 @@ function onlyMasters({ user, groups }: Identity, { method, path }: Exchange): vo
   throw forbidden({ group: '', plural: 'paths', kind: 'Path' }, path, `User "${user}" cannot ${verb} path "${path}"`)
 }
 
+const noQuery = new URLSearchParams()
 const urlLimit = 16_384
 
 function splitUrl(url: string): readonly [string, string] {
@@ -245,6 +287,7 @@ function splitUrl(url: string): readonly [string, string] {
   return [path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path, at < 0 ? '' : url.slice(at + 1)]
 }
 
+const noBytes = Buffer.alloc(0)
 const hasBody = ['POST', 'PUT', 'PATCH', 'DELETE']
 
 async function apiRequest(
@@ -254,7 +297,7 @@ async function apiRequest(
 ): Promise<{ request: ApiRequest; warnings: readonly string[] }> {
   if (verb === 'watch') throw methodNotAllowed('a watch is no request')
   const options = readOptions(query)
-  const bytes = hasBody.includes(method) ? await readBytes(request, limit) : Buffer.alloc(0)
+  const bytes = hasBody.includes(method) ? await readBytes(request, limit) : noBytes
   const { fieldValidation } = options
   const { value, warnings, patchType } = parseBody(bytes, request.headers['content-type'], { method, fieldValidation })
   const isDelete = verb === 'delete' || verb === 'deletecollection'

@@ -49,11 +49,11 @@ function scan(text: string): readonly string[] {
   const levels: Level[] = []
   const found: string[] = []
   for (let at = 0; at < text.length; at++) {
-    const char = text[at]
-    if (char === '{' || char === '[') enter(levels, char)
-    else if (char === '}' || char === ']') levels.pop()
-    else if (char === ',') nextOf(levels.at(-1))
-    else if (char === '"') {
+    const code = text.charCodeAt(at)
+    if (code === openBrace || code === openBracket) enter(levels, code === openBrace)
+    else if (code === closeBrace || code === closeBracket) levels.pop()
+    else if (code === comma) nextOf(levels.at(-1))
+    else if (code === quote) {
       const end = endOfText(text, at)
       if (isKeyNext(levels.at(-1))) noteKey(levels, text.slice(at, end + 1), found)
       at = end
@@ -62,7 +62,8 @@ function scan(text: string): readonly string[] {
   return found
 }
 
-const [quote, backslash] = [0x22, 0x5c]
+const [quote, backslash, comma] = [0x22, 0x5c, 0x2c]
+const [openBrace, closeBrace, openBracket, closeBracket] = [0x7b, 0x7d, 0x5b, 0x5d]
 
 /** Where the quote stands that ends the text which begins at `start`. */
 function endOfText(text: string, start: number): number {
@@ -74,9 +75,9 @@ function endOfText(text: string, start: number): number {
   return text.length
 }
 
-function enter(levels: Level[], bracket: '{' | '['): void {
+function enter(levels: Level[], isObject: boolean): void {
   if (levels.length >= depthLimit) throw badRequest(`the body is nested deeper than ${depthLimit} levels`)
-  levels.push({ keys: bracket === '{' ? new Set() : undefined, key: '', index: 0 })
+  levels.push({ keys: isObject ? new Set() : undefined, key: '', index: 0 })
 }
 
 function nextOf(level: Level | undefined): void {

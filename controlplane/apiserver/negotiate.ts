@@ -26,7 +26,19 @@ export function offersOf(accept: string | undefined): readonly Offer[] {
 const isJson = ({ type }: Offer): boolean => ['application/json', '*/*', 'application/*', ''].includes(type)
 
 /** How to answer: the first of the client's wishes that can be met. Throws NotAcceptable when none can. */
-export function formOf(accept: string | undefined): Form {
+export function formOf(accept = '*/*'): Form {
+  const known = forms.get(accept)
+  if (known !== undefined) return known
+  const form = chosenForm(accept)
+  if (forms.size < formsLimit && accept.length < 1_000) forms.set(accept, form)
+  return form
+}
+
+/** Clients send a handful of headers over and over. */
+const formsLimit = 100
+const forms = new Map<string, Form>()
+
+function chosenForm(accept: string): Form {
   for (const offer of offersOf(accept)) {
     if (!isJson(offer)) continue
     if (offer.as === undefined) return 'json'

@@ -32,6 +32,7 @@ const textIn = (query: URLSearchParams, name: string): string | undefined => que
 
 /** The options of a request's query. Throws BadRequest that names what is wrong; parameters that nobody knows are nothing wrong. */
 export function readOptions(query: URLSearchParams): RequestOptions {
+  if (query.size === 0) return {}
   const all = {
     labelSelector: textIn(query, 'labelSelector'),
     fieldSelector: textIn(query, 'fieldSelector'),

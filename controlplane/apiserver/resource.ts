@@ -20,15 +20,22 @@ export function resourceRoute(
   { path, method, isWatch }: { path: string; method: string; isWatch: boolean },
 ): ResourceRoute {
   const place = parseRestPath(path)
-  const kind =
-    place === undefined
-      ? undefined
-      : kinds.find((one) => one.plural === place.plural && one.group === place.group && one.version === place.version)
+  const kind = place === undefined ? undefined : kindsByPath(kinds).get(`${place.group}/${place.version}/${place.plural}`)
   if (place === undefined || kind === undefined || place.rest !== undefined) throw noSuchPath()
   if (place.subresource !== undefined && !kind.subresources.includes(place.subresource)) throw noSuchPath()
   if (kind.scope === 'Cluster' && place.namespace !== undefined) throw noSuchPath()
   const { namespace, name, subresource } = place
   return { kind, verb: verbOf(kind, place, { method, isWatch }), namespace, name, subresource }
+}
+
+const tables = new WeakMap<readonly KindDef[], ReadonlyMap<string, KindDef>>()
+
+function kindsByPath(kinds: readonly KindDef[]): ReadonlyMap<string, KindDef> {
+  const known = tables.get(kinds)
+  if (known !== undefined) return known
+  const table = new Map(kinds.map((kind) => [`${kind.group}/${kind.version}/${kind.plural}`, kind]))
+  tables.set(kinds, table)
+  return table
 }
 
 function verbOf(

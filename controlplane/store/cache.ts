@@ -1,7 +1,7 @@
 import type { KindDef } from '../../api/kinds/define.ts'
 import type { ApiObject } from '../../api/meta/object-meta.ts'
 import { isExpired, timeout, unavailable } from '../../api/meta/status.ts'
-import { type AbortOptions, Bell, withDeadline } from '../../lib/async.ts'
+import { type AbortOptions, Bell, LinkedAbort } from '../../lib/async.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
 import type { Metrics } from '../../lib/metrics.ts'
@@ -90,20 +90,14 @@ class StoreCache implements WatchCache, Service {
   }
 
   async ready({ signal }: AbortOptions): Promise<void> {
+    signal.throwIfAborted()
     if (!this.#isReady) await this.#reaching(0, { signal })
   }
 
   async waitFor(revision: number, { signal }: AbortOptions): Promise<void> {
     signal.throwIfAborted()
     if (this.#isReady && this.#revision >= revision) return
-    const { clock, waitMs: ms } = this.#options
-    const what = `the watch cache (at ${this.#revision}) to reach revision ${revision}`
-    try {
-      await withDeadline({ clock, ms, signal, what }, (inner) => this.#reaching(revision, { signal: inner }))
-    } catch (err) {
-      if (signal.aborted) throw err
-      throw timeout(`waited ${ms} ms for ${what}`)
-    }
+    await this.#reaching(revision, { signal, ms: this.#options.waitMs })
   }
 
   async waitForCurrent(opts: AbortOptions): Promise<void> {
@@ -135,7 +129,8 @@ class StoreCache implements WatchCache, Service {
 
   async run(signal: AbortSignal): Promise<void> {
     const own = new AbortController()
-    const stop = AbortSignal.any([signal, own.signal])
+    using both = new LinkedAbort(signal, own.signal)
+    const stop = both.signal
     try {
       await Promise.all([this.#follow(stop), this.#compareOften(stop)].map((part) => part.finally(() => own.abort())))
     } catch (err) {
@@ -232,18 +227,31 @@ class StoreCache implements WatchCache, Service {
     })
   }
 
-  async #reaching(revision: number, { signal }: AbortOptions): Promise<void> {
-    signal.throwIfAborted()
-    await new Promise<void>((resolve, reject) => {
-      const waiter = { revision, resolve: () => done() }
-      const stop = (): void => {
+  /** Without `ms` it waits for as long as it takes. */
+  #reaching(revision: number, { signal, ms }: AbortOptions & { ms?: number }): Promise<void> {
+    const from = this.#revision
+    return new Promise<void>((resolve, reject) => {
+      const end = (): void => {
         this.#waiters.delete(waiter)
+        timer?.[Symbol.dispose]()
+        signal.removeEventListener('abort', stop)
+      }
+      const waiter = {
+        revision,
+        resolve: () => {
+          end()
+          resolve()
+        },
+      }
+      const stop = (): void => {
+        end()
         reject(signal.reason)
       }
-      const done = (): void => {
-        signal.removeEventListener('abort', stop)
-        resolve()
+      const late = (): void => {
+        end()
+        reject(timeout(`waited ${ms} ms for the watch cache (at ${from}) to reach revision ${revision}`))
       }
+      const timer = ms === undefined ? undefined : this.#options.clock.after(ms, late)
       this.#waiters.add(waiter)
       signal.addEventListener('abort', stop, { once: true })
     })

@@ -2,7 +2,7 @@ import { Duplex } from 'node:stream'
 import type { IEvent, IWatchResponse } from 'etcd3'
 import { expired, isExpired } from '../../api/meta/status.ts'
 import { assert } from '../../lib/assert.ts'
-import { type AbortOptions, sleep } from '../../lib/async.ts'
+import { type AbortOptions, LinkedAbort, sleep } from '../../lib/async.ts'
 import { Backoff } from '../../lib/backoff.ts'
 import { type EtcdClient, keyValueOf, prefixEnd, revisionOf } from './etcd-client.ts'
 import type { StoreBatch, StoreEvent } from './store.ts'
@@ -15,7 +15,8 @@ type WatchOptions = AbortOptions & { readonly prefix: string; readonly afterRevi
  */
 export async function* watchEtcd(client: EtcdClient, options: WatchOptions): AsyncGenerator<StoreBatch, void, void> {
   const { clock, random, log } = client.options
-  const signal = AbortSignal.any([options.signal, client.closed])
+  using own = new LinkedAbort(options.signal, client.closed)
+  const { signal } = own
   const backoff = new Backoff({ baseMs: 50, maxMs: 2_000, random, clock })
   let trustsProgress: boolean | undefined
   let revision = options.afterRevision
