@@ -216,7 +216,7 @@ export class Handler {
     const bookmarks = flag(query, 'allowWatchBookmarks')
     const marksInitialEnd = flag(query, 'sendInitialEvents')
     using own = new LinkedAbort(signal)
-    const batches = registry.watch(identity, watchRequest(route, query), { signal: own.signal })
+    const batches = registry.watch(identity, watchRequest(route, query), { signal: own.signal, rarely: true })
     let isOver = false
     const timer = clock.after(seconds === undefined || seconds === 0 ? limits.watchMs : seconds * 1000, () => {
       isOver = true

@@ -41,6 +41,25 @@ export async function streamWatch(
 
 const newline = Buffer.from('}\n')
 
+/** By the list of events: readers of the same get the same list, and share its bytes. */
+const chunks = new WeakMap<readonly WatchEvent[], Uint8Array>()
+
+function chunkOf(events: readonly WatchEvent[]): Uint8Array {
+  const known = chunks.get(events)
+  if (known !== undefined) return known
+  const chunk = Buffer.concat(events.flatMap(({ type, object }) => [headOf(type), jsonOf(object), newline]))
+  chunks.set(events, chunk)
+  return chunk
+}
+
+const heads = {
+  ADDED: Buffer.from('{"type":"ADDED","object":'),
+  MODIFIED: Buffer.from('{"type":"MODIFIED","object":'),
+  DELETED: Buffer.from('{"type":"DELETED","object":'),
+} as const
+
+const headOf = (type: WatchEvent['type']): Buffer => heads[type]
+
 class Lines {
   readonly #options: WatchStreamOptions
   #isFirst = true
@@ -53,21 +72,25 @@ class Lines {
   }
 
   of({ events, revision }: WatchBatch): Uint8Array | undefined {
-    const parts = events.flatMap((event) => this.#line(event))
     const isEnd = this.#isFirst && this.#options.marksInitialEnd
     this.#isFirst = false
     const { clock, bookmarks, bookmarkMs } = this.#options
-    if (bookmarks && (isEnd || clock.monotonicMs() - this.#markedAtMs >= bookmarkMs)) parts.push(this.#bookmark(revision, isEnd))
-    return parts.length === 0 ? undefined : Buffer.concat(parts)
+    const hasMark = bookmarks && (isEnd || clock.monotonicMs() - this.#markedAtMs >= bookmarkMs)
+    if (!hasMark) return events.length === 0 ? undefined : this.#chunk(events)
+    return Buffer.concat([this.#chunk(events), this.#bookmark(revision, isEnd)])
+  }
+
+  #chunk(events: readonly WatchEvent[]): Uint8Array {
+    if (this.#options.shape.form === 'json') return chunkOf(events)
+    return Buffer.concat(events.flatMap((event) => this.#line(event)))
   }
 
   #line({ type, object }: WatchEvent): readonly Uint8Array[] {
-    return [Buffer.from(`{"type":"${type}","object":`), this.#bytes(object), newline]
+    return [headOf(type), this.#bytes(object), newline]
   }
 
   #bytes(object: ApiObject): Uint8Array {
     const { shape, clock } = this.#options
-    if (shape.form === 'json') return jsonOf(object)
     if (shape.form === 'metadata') return Buffer.from(JSON.stringify(partial(object)))
     const withColumns = !this.#hasColumns
     this.#hasColumns = true

@@ -28,12 +28,17 @@ export interface CallOptions extends AbortOptions {
   readonly fence?: Fence | undefined
 }
 
+export interface WatchOptions extends AbortOptions {
+  /** Whoever only keeps a bookmark has no use for a batch each time that others were written to. */
+  readonly rarely?: boolean
+}
+
 /** What the API means, free of HTTP. Failures are StatusErrors. */
 export interface Registry {
   readonly kinds: readonly KindDef[]
   request(identity: Identity, request: ApiRequest, opts: CallOptions): Promise<ApiResponse>
   /** Ends when aborted; throws Expired when the revision is gone or the reader fell behind. */
-  watch(identity: Identity, request: WatchRequest, opts: AbortOptions): AsyncIterable<WatchBatch>
+  watch(identity: Identity, request: WatchRequest, opts: WatchOptions): AsyncIterable<WatchBatch>
   /** Whether it may be done, for what is no request here: logs, exec, `kubectl auth can-i`. */
   decide(identity: Identity, asked: Attributes): Decision
 }

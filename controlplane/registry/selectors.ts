@@ -3,8 +3,26 @@ import type { ApiObject } from '../../api/meta/object-meta.ts'
 import type { Selectors } from '../../api/meta/request.ts'
 import { parseFieldSelector, parseLabelSelector } from '../../api/meta/selector.ts'
 import { badRequest } from '../../api/meta/status.ts'
+import type { Selection } from '../store/watch-cache.ts'
 
 export type Matcher = (object: ApiObject) => boolean
+
+/** The same for a watch: what the readers who ask for the same share. */
+export function selectionOf(
+  kind: KindDef,
+  { labelSelector = '', fieldSelector = '', name }: Selectors & { name?: string | undefined },
+): Selection | undefined {
+  const matches = matcherOf(kind, { labelSelector, fieldSelector, name })
+  if (matches === undefined) return undefined
+  const exact =
+    name === undefined
+      ? parseFieldSelector(fieldSelector).find(({ equal }) => equal)
+      : { field: 'metadata.name', value: name, equal: true }
+  const id = JSON.stringify([labelSelector, fieldSelector, name ?? null])
+  if (exact === undefined) return { id, matches }
+  const { field, value } = exact
+  return { id, matches, exact: { field, value, read: readerOf(kind, field) } }
+}
 
 /** Both selectors and the name as one matcher; undefined when everything matches. Throws BadRequest for wrong ones. */
 export function matcherOf(

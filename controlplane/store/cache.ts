@@ -13,8 +13,8 @@ import { compareWithStore, pages, RevisionWentBack } from './compare.ts'
 import type { KeyedKind } from './keys.ts'
 import { bucketOf } from './object-index.ts'
 import { SharedRead } from './shared-read.ts'
-import { objectPrefix, rootPrefix, type Store, type StoreBatch } from './store.ts'
-import type { CacheBatch, CacheEvent, WatchCache } from './watch-cache.ts'
+import { objectPrefix, rootPrefix, type Store, type StoreBatch, type StoreWatchOptions } from './store.ts'
+import type { CacheBatch, CacheEvent, CacheWatchOptions, WatchCache } from './watch-cache.ts'
 
 export interface WatchCacheOptions {
   readonly store: Store
@@ -120,11 +120,10 @@ class StoreCache implements WatchCache, Service {
     return this.#state.unreadable(bucketOf(kind), key)
   }
 
-  watch<O extends ApiObject>(
-    kind: KindDef<O>,
-    { afterRevision, namespace, signal }: AbortOptions & { afterRevision: number; namespace?: string },
-  ): AsyncIterable<CacheBatch<O>> {
-    return this.#watch(bucketOf(kind), { afterRevision, namespace, signal }) as AsyncIterable<CacheBatch<O>> // As in `list`.
+  watch<O extends ApiObject>(kind: KindDef<O>, options: AbortOptions & CacheWatchOptions): AsyncIterable<CacheBatch<O>> {
+    const bucket = bucketOf(kind)
+    const batches = this.#isReady ? this.#hub.watch(bucket, options, () => this.#revision) : this.#watch(bucket, options)
+    return batches as AsyncIterable<CacheBatch<O>> // As in `list`.
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -141,12 +140,9 @@ class StoreCache implements WatchCache, Service {
     }
   }
 
-  async *#watch(
-    bucket: string,
-    options: AbortOptions & { afterRevision: number; namespace: string | undefined },
-  ): AsyncGenerator<CacheBatch, void, void> {
+  async *#watch(bucket: string, options: AbortOptions & CacheWatchOptions): AsyncGenerator<CacheBatch, void, void> {
     await this.ready(options)
-    yield* this.#hub.watch(bucket, options, this.#revision)
+    yield* this.#hub.watch(bucket, options, () => this.#revision)
   }
 
   /** Follows the store from where it stands, after a list where that is not possible. */
@@ -156,7 +152,7 @@ class StoreCache implements WatchCache, Service {
     for (;;) {
       if (!this.#isReady || this.#needsList) await this.#load(signal)
       try {
-        for await (const batch of this.#options.store.watch({ prefix: rootPrefix, afterRevision: this.#revision, signal })) {
+        for await (const batch of this.#options.store.watch(this.#fromHere(signal))) {
           this.#take(batch)
         }
         return // Only aborting ends a watch.
@@ -165,6 +161,10 @@ class StoreCache implements WatchCache, Service {
         this.#needsList = true
       }
     }
+  }
+
+  #fromHere(signal: AbortSignal): StoreWatchOptions {
+    return { prefix: rootPrefix, afterRevision: this.#revision, withPrevious: false, signal }
   }
 
   async #load(signal: AbortSignal): Promise<void> {

@@ -1,4 +1,5 @@
 import { kindOf } from '../../api/kinds/registry.ts'
+import { rememberJson } from '../../api/meta/json-of.ts'
 import type { ApiObject } from '../../api/meta/object-meta.ts'
 import { parseObjectKey } from './keys.ts'
 import type { KeyValue } from './store.ts'
@@ -11,9 +12,34 @@ const decoder = new TextDecoder('utf-8', { fatal: true })
 
 /** What is stored of an object: its JSON without the resource version, which is the revision it is stored at (law 3). */
 export function encodeObject(object: ApiObject): Uint8Array {
-  const { resourceVersion: _, ...metadata } = object.metadata
-  return encoder.encode(JSON.stringify({ ...object, metadata }))
+  const { apiVersion, kind, metadata: all, ...rest } = object
+  const { resourceVersion: _, ...metadata } = all
+  // In this order, so that where the metadata begin is known without a look: see `decodeObject`.
+  return encoder.encode(JSON.stringify({ apiVersion, kind, metadata, ...rest }))
 }
+
+/** What the values of a kind begin with. */
+const heads = new Map<string, Buffer>()
+const headsLimit = 500
+
+function headOf({ apiVersion, kind }: ApiObject): Buffer {
+  const name = `${apiVersion} ${kind}`
+  const known = heads.get(name)
+  if (known !== undefined) return known
+  const head = Buffer.from(`{"apiVersion":${JSON.stringify(apiVersion)},"kind":${JSON.stringify(kind)},"metadata":{`)
+  if (heads.size < headsLimit) heads.set(name, head)
+  return head
+}
+
+/** The JSON of an object as clients get it, from the stored bytes: its revision is put in, nothing is made anew. */
+function withRevision(value: Uint8Array, { head, revision }: { head: Buffer; revision: string }): Uint8Array {
+  const isEmpty = value[head.length] === closingBrace
+  return Buffer.concat([head, Buffer.from(`"resourceVersion":"${revision}"${isEmpty ? '' : ','}`), value.subarray(head.length)])
+}
+
+const closingBrace = 0x7d
+const startsWith = (value: Uint8Array, head: Buffer): boolean =>
+  value.length > head.length && head.compare(value, 0, head.length) === 0
 
 /**
  * The object of a stored value, deep-frozen, with its revision as resource version. Throws an error that names the key
@@ -25,8 +51,11 @@ export function decodeObject(item: KeyValue): ApiObject {
     const parsed: unknown = JSON.parse(decoder.decode(item.value))
     if (!isObject(parsed)) throw new Error('it is no API object')
     checkPlace(item.key, parsed)
-    const metadata = { ...parsed.metadata, resourceVersion: String(item.modRevision) }
-    return deepFreeze({ ...parsed, metadata })
+    const revision = String(item.modRevision)
+    const object = deepFreeze({ ...parsed, metadata: { ...parsed.metadata, resourceVersion: revision } })
+    const head = headOf(object)
+    if (startsWith(item.value, head)) rememberJson(object, () => withRevision(item.value, { head, revision }))
+    return object
   } catch (err) {
     throw new Error(`the value of "${item.key}" is damaged: ${err instanceof Error ? err.message : String(err)}`, { cause: err })
   }
@@ -41,7 +70,11 @@ export function tombstone<O extends ApiObject>(last: O, revision: number): O {
 export function deepFreeze<T>(value: T): T {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
   Object.freeze(value)
-  for (const part of Object.values(value)) deepFreeze(part)
+  if (Array.isArray(value)) {
+    for (const part of value) if (typeof part === 'object') deepFreeze(part)
+  } else {
+    for (const key in value) if (typeof value[key] === 'object') deepFreeze(value[key])
+  }
   return value
 }
 

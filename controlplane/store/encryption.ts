@@ -14,6 +14,7 @@ import type {
   Store,
   StoreBatch,
   StoreEvent,
+  StoreWatchOptions,
   Transaction,
 } from './store.ts'
 
@@ -136,7 +137,7 @@ class EncryptedStore implements Store {
     return { ...result, current: new Map([...result.current].map(([key, item]) => [key, item && this.#open(item)])) }
   }
 
-  async *watch(options: AbortOptions & { prefix: string; afterRevision: number }): AsyncGenerator<StoreBatch, void, void> {
+  async *watch(options: StoreWatchOptions): AsyncGenerator<StoreBatch, void, void> {
     for await (const batch of this.#inner.watch(options)) {
       yield { ...batch, events: batch.events.map((event) => this.#openEvent(event)) }
     }

@@ -2,18 +2,16 @@ import { Duplex } from 'node:stream'
 import type { IEvent, IWatchResponse } from 'etcd3'
 import { expired, isExpired } from '../../api/meta/status.ts'
 import { assert } from '../../lib/assert.ts'
-import { type AbortOptions, LinkedAbort, sleep } from '../../lib/async.ts'
+import { LinkedAbort, sleep } from '../../lib/async.ts'
 import { Backoff } from '../../lib/backoff.ts'
 import { type EtcdClient, keyValueOf, prefixEnd, revisionOf } from './etcd-client.ts'
-import type { StoreBatch, StoreEvent } from './store.ts'
-
-type WatchOptions = AbortOptions & { readonly prefix: string; readonly afterRevision: number }
+import type { StoreBatch, StoreEvent, StoreWatchOptions } from './store.ts'
 
 /**
  * One watch over as many streams as it takes. The next stream begins right after the last event that was given, which
  * etcd3's own watch manager does not do (it begins after the store's newest revision, and loses what lies between).
  */
-export async function* watchEtcd(client: EtcdClient, options: WatchOptions): AsyncGenerator<StoreBatch, void, void> {
+export async function* watchEtcd(client: EtcdClient, options: StoreWatchOptions): AsyncGenerator<StoreBatch, void, void> {
   const { clock, random, log } = client.options
   using own = new LinkedAbort(options.signal, client.closed)
   const { signal } = own
@@ -42,7 +40,7 @@ export async function* watchEtcd(client: EtcdClient, options: WatchOptions): Asy
 /** Ends when the server ends the stream; throws when it breaks. */
 async function* oneStream(
   client: EtcdClient,
-  { prefix, afterRevision, signal, trustsProgress }: WatchOptions & { trustsProgress: boolean },
+  { prefix, afterRevision, withPrevious = true, signal, trustsProgress }: StoreWatchOptions & { trustsProgress: boolean },
 ): AsyncGenerator<StoreBatch, void, void> {
   signal.throwIfAborted()
   const own = client.forStream()
@@ -52,7 +50,7 @@ async function* oneStream(
   const asker = trustsProgress ? askForProgress(client, () => stream.write({ progress_request: {} })) : undefined
   try {
     assert(stream instanceof Duplex, 'a gRPC stream is a stream of Node')
-    stream.write({ create_request: createRequest(prefix, afterRevision) })
+    stream.write({ create_request: createRequest(prefix, afterRevision, withPrevious) })
     const parts = new Parts(afterRevision)
     for await (const response of stream as AsyncIterable<IWatchResponse>) {
       asker?.heard()
@@ -74,11 +72,11 @@ async function* oneStream(
   }
 }
 
-const createRequest = (prefix: string, afterRevision: number) => ({
+const createRequest = (prefix: string, afterRevision: number, withPrevious: boolean) => ({
   key: Buffer.from(prefix),
   range_end: prefixEnd(prefix),
   start_revision: String(afterRevision + 1),
-  prev_kv: true,
+  prev_kv: withPrevious,
   fragment: true,
 })
 

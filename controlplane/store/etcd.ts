@@ -16,6 +16,7 @@ import type {
   ListResult,
   Store,
   StoreBatch,
+  StoreWatchOptions,
   Transaction,
   Write,
 } from './store.ts'
@@ -137,7 +138,7 @@ export class EtcdStore implements Store {
     })
   }
 
-  watch(options: AbortOptions & { prefix: string; afterRevision: number }): AsyncIterable<StoreBatch> {
+  watch(options: StoreWatchOptions): AsyncIterable<StoreBatch> {
     return watchEtcd(this.#client, options)
   }
 

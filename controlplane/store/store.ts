@@ -60,6 +60,13 @@ export interface StoreBatch {
   readonly reconnected?: boolean
 }
 
+export interface StoreWatchOptions extends AbortOptions {
+  readonly prefix: string
+  readonly afterRevision: number
+  /** Whoever knows the state before has no use for `previous`, which makes each event twice as large. Default: true. */
+  readonly withPrevious?: boolean
+}
+
 /** A campaign that was won. */
 export interface Leadership {
   /** The fence for every write of this leader. */
@@ -87,7 +94,7 @@ export interface Store {
    * Events with a revision above `afterRevision`, in order, across reconnects, until aborted. Throws Expired when that
    * revision was compacted away, or when the store has been set back behind it: list again.
    */
-  watch(options: AbortOptions & { readonly prefix: string; readonly afterRevision: number }): AsyncIterable<StoreBatch>
+  watch(options: StoreWatchOptions): AsyncIterable<StoreBatch>
   /** Waits until the key is ours. It holds `value`, for people who look, and vanishes `ttlMs` after its holder has died. */
   campaign(options: AbortOptions & { readonly key: string; readonly value: string; readonly ttlMs: number }): Promise<Leadership>
   /** Forgets the past before `revision`. */

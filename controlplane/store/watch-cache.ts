@@ -11,10 +11,26 @@ export interface CacheEvent<O extends ApiObject = ApiObject> {
   readonly revision: number
 }
 
+/** What some readers want of a kind. It is asked once per event for all that gave the same `id`. */
+export interface Selection {
+  /** The same for readers who want the same. */
+  readonly id: string
+  matches(object: ApiObject): boolean
+  /** A field that must have this value, by which objects are looked up; what `matches` asks beside it is asked as well. */
+  readonly exact?: { readonly field: string; readonly value: string; read(object: ApiObject): string }
+}
+
 /** Whole revisions only. `revision`: everything up to it has been given; events may be empty. */
 export interface CacheBatch<O extends ApiObject = ApiObject> {
   readonly events: readonly CacheEvent<O>[]
   readonly revision: number
+}
+
+export interface CacheWatchOptions {
+  readonly afterRevision: number
+  readonly namespace?: string | undefined
+  readonly selection?: Selection | undefined
+  readonly rarely?: boolean
 }
 
 /**
@@ -43,10 +59,9 @@ export interface WatchCache {
   ownedBy(uid: string): readonly ApiObject[]
   /**
    * Events of one kind after `afterRevision`. Throws Expired when the history no longer reaches back that far, or when
-   * the reader fell behind its bounded buffer.
+   * the reader fell behind its bounded buffer. With a selection, an object that comes to match is ADDED, one that no
+   * longer does is DELETED. `rarely`: batches without events, which say how far the watch has come, are given every few
+   * seconds only.
    */
-  watch<O extends ApiObject>(
-    kind: KindDef<O>,
-    options: AbortOptions & { readonly afterRevision: number; readonly namespace?: string },
-  ): AsyncIterable<CacheBatch<O>>
+  watch<O extends ApiObject>(kind: KindDef<O>, options: AbortOptions & CacheWatchOptions): AsyncIterable<CacheBatch<O>>
 }
