@@ -26,14 +26,44 @@ await measure.prepare()
 
 const collection = (plural: string): string => `/api/v1/namespaces/${namespace}/${plural}`
 const wanted = (part: string): boolean => values.only === '' || values.only === part
+const names = {
+  createMap: 'create, ConfigMap',
+  createPod: 'create, Pod of 3.5 KB',
+  getMap: 'GET, ConfigMap',
+  getPod: 'GET, Pod',
+  list: `list of ${sizes.pods} pods, JSON`,
+  watches: (count: number) => `update, ${count} watches of all`,
+  etcdCreate: 'etcd: create, 3.5 KB',
+  etcdGet: 'etcd: get, 3.5 KB',
+  barePost: 'bare server: POST, 3.5 KB',
+  bareGetMap: 'bare server: GET, ConfigMap',
+  bareGetPod: 'bare server: GET, Pod',
+  bareList: `bare server: GET, the list of ${sizes.pods} pods`,
+  bareWatches: (count: number) => `bare server: ${count} watches`,
+} as const
+const against = new Map<string, string>([
+  [names.createPod, names.etcdCreate],
+  [names.getMap, names.bareGetMap],
+  [names.getPod, names.bareGetPod],
+  [names.list, names.bareList],
+  ...sizes.watchers.map((count) => [names.watches(count), names.bareWatches(count)] as const),
+])
 
-if (wanted('create') || wanted('list')) {
-  await measure.creates('create, ConfigMap', { path: collection('configmaps'), body: configMap, count: sizes.requests / 4 })
-  await measure.creates('create, Pod of 3.5 KB', { path: collection('pods'), body: pod, count: sizes.pods })
-}
+// Everything else needs a few of them.
+const isAboutThem = wanted('create') || wanted('list')
+await measure.creates(names.createMap, {
+  path: collection('configmaps'),
+  body: configMap,
+  count: isAboutThem ? sizes.requests / 4 : 2 * sizes.clients,
+})
+await measure.creates(names.createPod, {
+  path: collection('pods'),
+  body: pod,
+  count: isAboutThem ? sizes.pods : 2 * sizes.clients,
+})
 if (wanted('get')) {
-  await measure.gets('GET, ConfigMap', collection('configmaps'), configMap)
-  await measure.gets('GET, Pod', collection('pods'), pod)
+  await measure.gets(names.getMap, collection('configmaps'))
+  await measure.gets(names.getPod, collection('pods'))
 }
 if (wanted('update')) {
   await measure.updates('update, ConfigMap', collection('configmaps'), configMap)
@@ -41,30 +71,27 @@ if (wanted('update')) {
 }
 const table = 'application/json;as=Table;v=v1;g=meta.k8s.io,application/json'
 if (wanted('list')) {
-  await measure.list(`list of ${sizes.pods} pods, JSON`, collection('pods'), 'application/json')
+  await measure.list(names.list, collection('pods'), 'application/json')
   await measure.list(`list of ${sizes.pods} pods, Table`, collection('pods'), table)
 }
 if (wanted('watch')) {
-  for (const count of sizes.watchers) await measure.fanOut(`update, ${count} watches of all`, count)
+  for (const count of sizes.watchers) await measure.fanOut(names.watches(count), count)
   await measure.selective(`update, ${sizes.watchers.at(-1)} watches of one name each`, sizes.watchers.at(-1) ?? 0)
 }
+if (values.only === '') await measureRivals()
+process.stdout.write(`${rateTable(measure.rows, against)}\n`)
 
-if (values.only === '') {
+async function measureRivals(): Promise<void> {
   using raw = rawEtcd(etcd)
-  await measure.rawEtcd('etcd: create, 3.5 KB', 'etcd: get, 3.5 KB', raw, pod('raw'))
+  await measure.rawEtcd(names.etcdCreate, names.etcdGet, raw, pod('raw'))
   const list = await measure.bodyOf(collection('pods'))
   const one = { [`${collection('configmaps')}/b-0`]: configMap('b-0'), [`${collection('pods')}/b-0`]: pod('b-0') }
-  using bare = await startBare(
-    folder,
-    api,
-    { cert: read('apiserver.crt'), key: read('apiserver.key') },
-    { ...one, [collection('pods')]: list },
-  )
-  const against = measure.bare(bare)
-  await against.posts('bare server: POST, 3.5 KB', '/echo', pod)
-  await against.gets('bare server: GET, ConfigMap', collection('configmaps'), configMap)
-  await against.gets('bare server: GET, Pod', collection('pods'), pod)
-  await against.list(`bare server: GET, the list of ${sizes.pods} pods`, collection('pods'), 'application/json')
-  for (const count of sizes.watchers) await against.fanOut(`bare server: ${count} watches`, count)
+  const pair = { cert: read('apiserver.crt'), key: read('apiserver.key') }
+  using bare = await startBare(folder, api, pair, { ...one, [collection('pods')]: list })
+  const target = measure.bare(bare)
+  await target.posts(names.barePost, '/echo', pod)
+  await target.gets(names.bareGetMap, collection('configmaps'))
+  await target.gets(names.bareGetPod, collection('pods'))
+  await target.list(names.bareList, collection('pods'), 'application/json')
+  for (const count of sizes.watchers) await target.fanOut(names.bareWatches(count), count)
 }
-process.stdout.write(`${rateTable(measure.rows)}\n`)

@@ -8,10 +8,32 @@ export interface Random {
   bytes(count: number): Uint8Array
 }
 
-export const systemRandom: Random = {
-  next: () => randomBytes(6).readUIntBE(0, 6) / 2 ** 48,
-  bytes: (count) => randomBytes(count),
+const poolBytes = 4_096
+const mostPooled = 64
+
+/** The system's, fetched in lumps: a call of the system for each identifier costs more than all else about it. */
+class SystemRandom implements Random {
+  #pool = Buffer.alloc(0)
+
+  next(): number {
+    return this.#take(6).readUIntBE(0, 6) / 2 ** 48
+  }
+
+  bytes(count: number): Uint8Array {
+    // A copy: what was handed out stays nowhere else.
+    return count > mostPooled ? randomBytes(count) : Uint8Array.from(this.#take(count))
+  }
+
+  #take(count: number): Buffer {
+    if (this.#pool.length < count) this.#pool = randomBytes(poolBytes)
+    const taken = Buffer.from(this.#pool.subarray(0, count))
+    this.#pool.fill(0, 0, count)
+    this.#pool = this.#pool.subarray(count)
+    return taken
+  }
 }
+
+export const systemRandom: Random = new SystemRandom()
 
 /** Reproducible from `seed` (mulberry32). Never for keys or tokens. */
 export function seededRandom(seed: number): Random {

@@ -4,7 +4,6 @@ import { systemClock } from '../../lib/clock.ts'
 import type { ApiCluster } from './api-cluster.ts'
 import { configMap, namespace } from './api-objects.ts'
 import type { Bare, RawEtcd } from './api-rival.ts'
-import { quantile } from './figures.ts'
 import { cpuMsOf, usageOf } from './processes.ts'
 import type { Rate } from './rates.ts'
 import { message, type Peer, RawConnection } from './raw-https.ts'
@@ -67,8 +66,8 @@ export class Measure {
     await this.#on.each(name, { count, method: 'POST' }, (index) => [path, body(`b-${index}`)])
   }
 
-  gets(name: string, path: string, body: Text): Promise<void> {
-    return this.#on.gets(name, path, body)
+  gets(name: string, path: string): Promise<void> {
+    return this.#on.gets(name, path)
   }
 
   /** Each client has objects of its own, so that nobody has to try again. */
@@ -152,7 +151,7 @@ class Target {
     return this.each(name, { count: this.#sizes.requests, method: 'POST', code: 200 }, (index) => [path, body(`b-${index}`)])
   }
 
-  async gets(name: string, path: string, _body: Text): Promise<void> {
+  async gets(name: string, path: string): Promise<void> {
     const { requests } = this.#sizes
     await this.each(`${name} (warm-up)`, { count: Math.ceil(requests / 10), isWarmUp: true, method: 'GET' }, () => [
       `${path}/b-0`,
@@ -245,18 +244,17 @@ class Target {
     const seconds = (performance.now() - before.at) / 1000
     const own = process.cpuUsage(before.own)
     const perThousand = (was: number | undefined, is: number | undefined): number | undefined =>
-      was === undefined || is === undefined ? undefined : (is - was) / count
+      was === undefined || is === undefined ? undefined : ((is - was) * 1000) / count
     const delayed = await delay?.()
     if (isWarmUp) return
     this.#rows.push({
       name,
       count,
       seconds,
-      p50: quantile(ms, 0.5),
-      p99: quantile(ms, 0.99),
+      ms,
       serverCpu: perThousand(before.server, cpuOf(serverPid)),
       etcdCpu: perThousand(before.etcd, cpuOf(etcdPid)),
-      clientCpu: (own.user + own.system) / 1000 / count,
+      clientCpu: (own.user + own.system) / count,
       delay: delayed,
       note: note?.() ?? '',
     })

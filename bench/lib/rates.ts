@@ -1,12 +1,13 @@
+import { quantile } from './figures.ts'
+
 /** One thing that was done many times. */
 export interface Rate {
   readonly name: string
   readonly count: number
   readonly seconds: number
-  /** Of one, in milliseconds. */
-  readonly p50: number
-  readonly p99: number
-  /** Processor time per thousand, in seconds; undefined where the program has no part in it. */
+  /** Of each, where each has a time of its own. */
+  readonly ms: readonly number[]
+  /** Processor time of each, in microseconds; undefined where the program has no part in it. */
   readonly serverCpu: number | undefined
   readonly etcdCpu: number | undefined
   readonly clientCpu: number
@@ -17,20 +18,25 @@ export interface Rate {
 
 export const perSecond = ({ count, seconds }: Rate): number => count / seconds
 
-/** A table for people. */
-export function rateTable(rows: readonly Rate[]): string {
+function ratio(row: Rate, rows: readonly Rate[], against: ReadonlyMap<string, string>): string {
+  const other = rows.find(({ name }) => name === against.get(row.name))
+  return other === undefined ? '' : `${(perSecond(row) / perSecond(other)).toFixed(2)} × ${other.name}`
+}
+
+/** A table for people. `against` says by their names which row's rate another one is held against. */
+export function rateTable(rows: readonly Rate[], against: ReadonlyMap<string, string>): string {
   const digits = (value: number | undefined, after: number): string => (value === undefined ? '' : value.toFixed(after))
   const cells = rows.map((row) => [
     row.name,
     String(row.count),
     digits(perSecond(row), perSecond(row) < 100 ? 1 : 0),
-    digits(row.p50, 1),
-    digits(row.p99, 1),
-    digits(row.serverCpu, 2),
-    digits(row.etcdCpu, 2),
-    digits(row.clientCpu, 2),
+    digits(row.ms.length === 0 ? undefined : quantile(row.ms, 0.5), 1),
+    digits(row.ms.length === 0 ? undefined : quantile(row.ms, 0.99), 1),
+    digits(row.serverCpu, row.count > 50_000 ? 1 : 0),
+    digits(row.etcdCpu, 0),
+    digits(row.clientCpu, row.count > 50_000 ? 1 : 0),
     row.delay === undefined ? '' : `${row.delay.p50.toFixed(0)} / ${row.delay.p99.toFixed(0)}`,
-    row.note ?? '',
+    [row.note ?? '', ratio(row, rows, against)].filter((text) => text !== '').join(', '),
   ])
   const head = ['what', 'count', 'per s', 'p50 ms', 'p99 ms', 'server', 'etcd', 'clients', 'loop p50/p99', '']
   const all = [head, ...cells]
@@ -38,5 +44,5 @@ export function rateTable(rows: readonly Rate[]): string {
   const pad = (cell: string, column: number): string =>
     column === 0 || column === head.length - 1 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)
   const text = all.map((row) => row.map(pad).join('  ').trimEnd()).join('\n')
-  return `${text}\n\nserver, etcd, clients: processor seconds per thousand; loop: delay of the server's event loop, ms`
+  return `${text}\n\nserver, etcd, clients: processor time of each, in microseconds; loop: delay of the server's event loop, in ms`
 }

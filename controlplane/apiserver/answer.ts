@@ -6,6 +6,8 @@ import { jsonOf } from '../../api/meta/json-of.ts'
 import type { ApiList, ApiObject } from '../../api/meta/object-meta.ts'
 import type { ApiResponse } from '../../api/meta/request.ts'
 import { internalError, type Status, StatusError } from '../../api/meta/status.ts'
+import type { AbortOptions } from '../../lib/async.ts'
+import { writeChunk } from '../../lib/writable.ts'
 import type { Form } from './negotiate.ts'
 
 export interface Shape {
@@ -16,21 +18,14 @@ export interface Shape {
 }
 
 type Body = Uint8Array | string
+type Headers = Readonly<Record<string, string | readonly string[]>>
 
-export function send(
-  response: Http2ServerResponse,
-  code: number,
-  body: Body,
-  headers: Readonly<Record<string, string | readonly string[]>> = {},
-): void {
+const usualHeaders = { 'content-type': 'application/json', 'cache-control': 'no-cache, private' } as const
+
+export function send(response: Http2ServerResponse, code: number, body: Body, headers: Headers = {}): void {
   if (response.headersSent || response.destroyed) return
   const bytes = typeof body === 'string' ? Buffer.from(body) : body
-  response.writeHead(code, {
-    'content-type': 'application/json',
-    'cache-control': 'no-cache, private',
-    ...headers,
-    'content-length': String(bytes.length),
-  })
+  response.writeHead(code, { ...usualHeaders, ...headers, 'content-length': String(bytes.length) })
   response.end(bytes)
 }
 
@@ -55,8 +50,61 @@ export function sendError(response: Http2ServerResponse, err: unknown): Status {
 export const statusOf = (err: unknown): Status =>
   err instanceof StatusError ? err.status : internalError('the request failed; the log of the control plane says why').status
 
-export function sendAnswer(response: Http2ServerResponse, { code, body, warnings }: ApiResponse, shape: Shape): void {
-  send(response, code, bytesOf(body, shape), warningHeaders(warnings))
+export async function sendAnswer(
+  response: Http2ServerResponse,
+  { code, body, warnings }: ApiResponse,
+  shape: Shape,
+  opts: AbortOptions,
+): Promise<void> {
+  if (isList(body) && shape.form !== 'table')
+    await sendList(response, listed(body, shape), { code, headers: warningHeaders(warnings), ...opts })
+  else send(response, code, bytesOf(body, shape), warningHeaders(warnings))
+}
+
+const listed = (body: ApiList, { form }: Shape): ApiList =>
+  form === 'metadata'
+    ? { ...body, kind: 'PartialObjectMetadataList', apiVersion: 'meta.k8s.io/v1', items: body.items.map(partial) }
+    : body
+
+/** So much of a list is put together at a time. */
+const pieceBytes = 64 * 1024
+
+/**
+ * The items' own bytes, which watchers and other lists share. They go out in pieces, as fast as the client takes them:
+ * a large list is never held as a whole, and others are answered in between.
+ */
+async function sendList(
+  response: Http2ServerResponse,
+  list: ApiList,
+  { code, headers, signal }: AbortOptions & { code: number; headers: Headers },
+): Promise<void> {
+  if (response.headersSent || response.destroyed) return
+  const { kind, apiVersion, metadata, items } = list
+  const head = Buffer.from(`${JSON.stringify({ kind, apiVersion, metadata }).slice(0, -1)},"items":[`)
+  const bytes = items.map(jsonOf)
+  const length = bytes.reduce((sum, one) => sum + one.length, head.length + Math.max(0, items.length - 1) + tail.length)
+  response.writeHead(code, { ...usualHeaders, ...headers, 'content-length': String(length) })
+  const pieces = piecesOf(head, bytes)
+  for (const piece of pieces) await writeChunk(response as unknown as Parameters<typeof writeChunk>[0], piece, { signal })
+  response.end()
+}
+
+const tail = Buffer.from(']}')
+
+function* piecesOf(head: Uint8Array, items: readonly Uint8Array[]): Generator<Uint8Array, void, void> {
+  let parts: Uint8Array[] = [head]
+  let size = head.length
+  for (const [index, item] of items.entries()) {
+    if (index > 0) parts.push(comma)
+    parts.push(item)
+    size += item.length + 1
+    if (size < pieceBytes) continue
+    yield Buffer.concat(parts)
+    parts = []
+    size = 0
+  }
+  parts.push(tail)
+  yield Buffer.concat(parts)
 }
 
 const isList = (body: ApiResponse['body']): body is ApiList => 'items' in body && Array.isArray(body.items)
@@ -64,13 +112,7 @@ const isStatus = (body: ApiResponse['body']): body is Status => body.kind === 'S
 
 function bytesOf(body: ApiResponse['body'], { kind, form, includeObject, nowMs }: Shape): Uint8Array | string {
   if (isStatus(body)) return JSON.stringify(body)
-  if (isList(body)) {
-    if (form === 'table')
-      return JSON.stringify(toTable(kind, body.items, body.metadata, { includeObject, nowMs, withColumns: true }))
-    return form === 'metadata'
-      ? listBytes({ ...body, kind: 'PartialObjectMetadataList', apiVersion: 'meta.k8s.io/v1', items: body.items.map(partial) })
-      : listBytes(body)
-  }
+  if (isList(body)) return JSON.stringify(toTable(kind, body.items, body.metadata, { includeObject, nowMs, withColumns: true }))
   // A Scale is no object of the kind.
   if (body.kind !== kind.kind || form === 'json') return jsonOf(body)
   if (form === 'metadata') return JSON.stringify(partial(body))
@@ -85,13 +127,6 @@ export const partial = ({ metadata }: ApiObject): ApiObject => ({
 })
 
 const comma = Buffer.from(',')
-
-/** The items' own bytes, which watchers and other lists share. */
-function listBytes({ kind, apiVersion, metadata, items }: ApiList): Uint8Array {
-  const head = JSON.stringify({ kind, apiVersion, metadata })
-  const parts = items.flatMap((item, index) => (index === 0 ? [jsonOf(item)] : [comma, jsonOf(item)]))
-  return Buffer.concat([Buffer.from(`${head.slice(0, -1)},"items":[`), ...parts, Buffer.from(']}')])
-}
 
 const warningsLimit = 16
 

@@ -175,12 +175,13 @@ export class Handler {
     const { request, response } = exchange
     const shape = this.#shape(exchange, route)
     const { limits, registry } = this.#deps
-    const answered = await this.#inTime(exchange, async (signal) => {
+    await this.#inTime(exchange, async (signal) => {
       const asked = await apiRequest(exchange, route, limits.bodyBytes)
-      const { code, body, warnings } = await registry.request(identity, asked.request, { signal })
-      return { code, body, warnings: asked.warnings.length === 0 ? warnings : [...asked.warnings, ...warnings] }
+      const { code, body, warnings: more } = await registry.request(identity, asked.request, { signal })
+      const warnings = asked.warnings.length === 0 ? more : [...asked.warnings, ...more]
+      // In its time too: who takes a list slowly must not keep a place for ever.
+      await sendAnswer(response, { code, body, warnings }, shape, { signal })
     })
-    sendAnswer(response, answered, shape)
     request.resume()
   }
 
