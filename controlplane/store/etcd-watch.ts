@@ -81,7 +81,7 @@ const createRequest = (prefix: string, afterRevision: number, withPrevious: bool
 })
 
 /** A member may lag behind, and will tell everything. A store that was wiped or restored has another future than ours. */
-async function checkNotSetBack(client: EtcdClient, { prefix, afterRevision, signal }: WatchOptions): Promise<void> {
+async function checkNotSetBack(client: EtcdClient, { prefix, afterRevision, signal }: StoreWatchOptions): Promise<void> {
   const { header } = await client.call('reading the revision', { signal }, (options) =>
     client.calls.kv.range({ key: Buffer.from(prefix), count_only: true }, options),
   )
