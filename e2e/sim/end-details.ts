@@ -3,7 +3,7 @@ import { controllerOf, keyOf } from '../../api/meta/object-meta.ts'
 import type { ServiceTable } from '../../api/proto/agent.ts'
 import type { Seen } from './look.ts'
 import { configKey, configVariable, configVolume } from './manifests.ts'
-import { isActive, isReady } from './monitor.ts'
+import { isActive, isReady } from './pods.ts'
 import { configOf, type Wish } from './wish.ts'
 
 /** Every service leads to the ready pods that it selects, and every node knows it. */

@@ -4,7 +4,7 @@ import type { Pod } from '../../api/kinds/pod.ts'
 import { type ApiObject, controllerOf, keyOf } from '../../api/meta/object-meta.ts'
 import { configDifferences, serviceDifferences } from './end-details.ts'
 import type { Seen } from './look.ts'
-import { isActive, isFinished, isReady } from './monitor.ts'
+import { isActive, isFinished, isReady } from './pods.ts'
 import { isBad, type Wish } from './wish.ts'
 import type { App } from './workload.ts'
 
@@ -14,6 +14,8 @@ export interface Allowed {
   readonly hasEvicted: boolean
   /** Nodes that lost their memory: they leave alone what they were never told is gone. */
   readonly forgetful: ReadonlySet<string>
+  /** Nodes whose engine hid containers from the agent: a sandbox may have been made twice, and stays with its pod. */
+  readonly deceived: ReadonlySet<string>
 }
 
 /** What is not as the user wished it, or does not fit together. Empty: all is well. */
@@ -131,7 +133,7 @@ function namespaceDifferences({ namespaces, placed }: Seen, wish: Wish): readonl
 }
 
 /** I5, and the other way round: what runs is wanted, what is wanted and said to run does run. Addresses are unique. */
-function containerDifferences({ pods, containers }: Seen, { forgetful }: Allowed): readonly string[] {
+function containerDifferences({ pods, containers }: Seen, { forgetful, deceived }: Allowed): readonly string[] {
   const wrong: string[] = []
   const byUid = new Map(pods.map((pod) => [pod.metadata.uid ?? '', pod]))
   for (const { node, identity } of containers) {
@@ -139,15 +141,26 @@ function containerDifferences({ pods, containers }: Seen, { forgetful }: Allowed
     if (pod?.spec.nodeName !== node && !forgetful.has(node))
       wrong.push(`${node} has a container of ${identity.podName}, which is gone`)
   }
+  return [...wrong, ...readyDifferences(pods, containers, deceived)]
+}
+
+function readyDifferences(
+  pods: readonly Pod[],
+  containers: Seen['containers'],
+  deceived: ReadonlySet<string>,
+): readonly string[] {
+  const wrong: string[] = []
   const addresses = new Map<string, string>()
   for (const pod of pods.filter((one) => isActive(one) && isReady(one))) {
     const { name = '', uid } = pod.metadata
     const running = containers.filter(({ identity, status }) => identity.podUid === uid && status === 'running')
-    if (running.length !== pod.spec.containers.length + 1)
-      wrong.push(`pod ${name} is ready, but has ${running.length} containers`)
-    const sandbox = running.find(({ identity }) => identity.role === 'sandbox')
+    const sandboxes = running.filter(({ identity }) => identity.role === 'sandbox')
+    const apps = running.length - sandboxes.length
+    const isOne = sandboxes.length === 1 || (sandboxes.length > 1 && deceived.has(pod.spec.nodeName ?? ''))
+    if (!isOne || apps !== pod.spec.containers.length)
+      wrong.push(`pod ${name} is ready, but has ${sandboxes.length} sandboxes and ${apps} containers`)
     const ip = pod.status?.podIP ?? ''
-    if (sandbox?.annotations['ip'] !== ip) wrong.push(`pod ${name} has the address ${sandbox?.annotations['ip']}, and says ${ip}`)
+    if (!sandboxes.some(({ annotations }) => annotations['ip'] === ip)) wrong.push(`pod ${name} has not the address ${ip}`)
     if (addresses.has(ip)) wrong.push(`pods ${name} and ${addresses.get(ip)} have the same address ${ip}`)
     addresses.set(ip, name)
   }

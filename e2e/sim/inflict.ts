@@ -117,7 +117,10 @@ const handlers: { readonly [K in Fault['kind']]: Handler<K> } = {
   planeCrashAtCall(fault, world) {
     const { name, process } = planeOf(world, fault)
     world.restartIn(name, fault.downMs)
-    process.killAt(fault.calls, fault.isAfter ? 'after' : 'before', () => world.happened(fault.kind))
+    process.killAt(fault.calls, fault.isAfter ? 'after' : 'before', () => {
+      world.happened(fault.kind)
+      world.monitor.causes.troubled(fault.downMs)
+    })
     return undefined
   },
   planePause(fault, world) {
@@ -203,6 +206,9 @@ const handlers: { readonly [K in Fault['kind']]: Handler<K> } = {
   },
 }
 
+const defaultMs = 20_000
+const lengthOf = (fault: Fault): number => ('forMs' in fault ? fault.forMs : 'downMs' in fault ? fault.downMs : defaultMs)
+
 /** Those that may come to nothing say so when they strike. */
 const tellsItself: ReadonlySet<Fault['kind']> = new Set([
   'agentCrashAtCall',
@@ -272,6 +278,7 @@ export class Inflictor {
   }
 
   #inflict(fault: Fault): void {
+    if ('plane' in fault || fault.kind === 'leaseLost') this.#world.monitor.causes.troubled(lengthOf(fault))
     if (!tellsItself.has(fault.kind)) this.#world.happened(fault.kind)
     const handler = handlers[fault.kind] as Handler<Fault['kind']> // The one of its kind.
     const undo = handler(fault, this.#world)
@@ -287,6 +294,11 @@ export class Inflictor {
 /** Nodes that may not know any more which pods they were told are gone: they leave those alone, and say so. */
 export function forgetfulNodes(faults: readonly TimedFault[]): ReadonlySet<string> {
   return new Set(faults.flatMap(({ fault }) => (fault.kind === 'diskLoss' ? [`node-${fault.node}`] : [])))
+}
+
+/** Nodes whose engine hid containers from the agent. */
+export function deceivedNodes(faults: readonly TimedFault[]): ReadonlySet<string> {
+  return new Set(faults.flatMap(({ fault }) => (fault.kind === 'engineLies' ? [`node-${fault.node}`] : [])))
 }
 
 /** Whether a node may be silent for long enough that its pods are taken off it. */

@@ -1,16 +1,19 @@
 import type { ContainerState } from '../../agent/runtime/runtime.ts'
 import type { Node } from '../../api/kinds/node.ts'
 import type { Pod } from '../../api/kinds/pod.ts'
-import type { ReplicaSet } from '../../api/kinds/replica-set.ts'
-import { type ApiObject, controllerOf } from '../../api/meta/object-meta.ts'
+import { type ApiObject, keyOf as placeOf } from '../../api/meta/object-meta.ts'
 import { quantityMilli } from '../../api/meta/quantity.ts'
 import { decodeObject } from '../../controlplane/store/codec.ts'
-import { type ObjectKey, parseObjectKey } from '../../controlplane/store/keys.ts'
+import { kindPrefix, type ObjectKey, parseObjectKey } from '../../controlplane/store/keys.ts'
 import type { MemoryStore } from '../../controlplane/store/memory.ts'
-import { objectPrefix, type StoreEvent } from '../../controlplane/store/store.ts'
+import { objectPrefix, type StoreEvent, type Transaction } from '../../controlplane/store/store.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { SimNode } from './agent.ts'
+import { Causes } from './causes.ts'
+import { type Census, Counter } from './census.ts'
 import type { EngineWatcher } from './engine.ts'
+import { holdFinalizer } from './manifests.ts'
+import { isFinished, isReady } from './pods.ts'
 import { leaderKey, type SeenCommit } from './store.ts'
 
 export interface MonitorOptions {
@@ -19,13 +22,8 @@ export interface MonitorOptions {
   readonly trace: (line: string) => void
 }
 
-interface SeenReplicas {
-  readonly replicas: number
-  readonly atMs: number
-}
-
-/** How long a controller may act on an older wish, by the longest delays that faults make. */
-const staleMs = 60_000
+const podPrefix = kindPrefix({ group: '', plural: 'pods' })
+const deletionMark = Buffer.from('"deletionTimestamp"')
 
 /**
  * Sees every change of the store and every container that starts or is ended, past all processes and their faults, and
@@ -33,11 +31,14 @@ const staleMs = 60_000
  */
 export class Monitor implements EngineWatcher {
   readonly #store: MemoryStore
-  readonly #clock: Clock
   readonly #trace: (line: string) => void
   readonly pods = new Map<string, Pod>()
   readonly #nodes = new Map<string, Node>()
-  readonly #replicas = new Map<string, SeenReplicas[]>()
+  /** UIDs by namespace and name. */
+  readonly #podUids = new Map<string, string>()
+  readonly #deleting = new Set<string>()
+  readonly #counter = new Counter()
+  readonly causes: Causes
   readonly counts = new Map<string, number>()
   #engines: readonly SimNode[] = []
   problem: string | undefined
@@ -47,8 +48,8 @@ export class Monitor implements EngineWatcher {
 
   constructor({ store, clock, trace }: MonitorOptions) {
     this.#store = store
-    this.#clock = clock
     this.#trace = trace
+    this.causes = new Causes({ clock, pods: this.pods, fail: (problem) => this.fail(problem) })
   }
 
   fail(problem: string): void {
@@ -72,11 +73,32 @@ export class Monitor implements EngineWatcher {
   committed({ process, transaction }: SeenCommit): void {
     this.commits++
     if (transaction.writes.some((write) => 'delete' in write)) this.onDelete?.()
+    for (const write of transaction.writes) this.#seeDeletion(write, process.name === 'api')
     if (process.name === 'api') return
     const fence = transaction.conditions.find((condition) => 'createRevision' in condition && condition.key === leaderKey)
     const what = transaction.writes.map((write) => ('put' in write ? write.put : write.delete)).join(', ')
     if (fence === undefined) this.fail(`${process.name} wrote ${what} without a fence`)
     else void this.#checkFence(process.name, what, 'createRevision' in fence ? fence.createRevision : 0)
+  }
+
+  /** A deletion of a pod that is asked for now, by the user or with a cause. */
+  #seeDeletion(write: Transaction['writes'][number], isUser: boolean): void {
+    const key = 'put' in write ? write.put : write.delete
+    if (!key.startsWith(podPrefix)) return
+    if ('put' in write && !Buffer.from(write.value.buffer, write.value.byteOffset, write.value.byteLength).includes(deletionMark))
+      return
+    const uid = this.#podUids.get(key.slice(podPrefix.length)) ?? ''
+    const pod = this.pods.get(uid)
+    if (pod === undefined) return
+    if ('delete' in write && !isUser && pod.metadata.finalizers?.includes(holdFinalizer) === true)
+      this.fail(`pod ${placeOf(pod)} went, though it was held`)
+    if (this.#deleting.has(uid)) return
+    this.#deleting.add(uid)
+    if (!isUser) this.causes.checkDeletion(pod)
+  }
+
+  get census(): Census {
+    return this.#counter.census
   }
 
   async #checkFence(process: string, what: string, createRevision: number): Promise<void> {
@@ -143,11 +165,15 @@ export class Monitor implements EngineWatcher {
     const now = event.type === 'put' ? decodeObject(event.current) : undefined
     const old = event.previous === undefined ? undefined : decodeObject(event.previous)
     this.#count(place, old, now)
+    const isOwned = (now ?? old)?.metadata.ownerReferences !== undefined && place.plural === 'pods'
+    this.#counter.see(place, { isNew: now !== undefined, isOld: old !== undefined, isOwned })
+    if (event.type === 'put' && event.previous !== undefined && Buffer.compare(event.current.value, event.previous.value) === 0)
+      this.fail(`${place.plural} ${place.name} was written without a change`)
     if (now !== undefined && old !== undefined && now.metadata.uid !== old.metadata.uid)
       this.fail(`${place.plural} ${place.name} was replaced by another object of its name`)
     if (place.plural === 'pods') this.#seePod(old as Pod | undefined, now as Pod | undefined)
     else if (place.plural === 'nodes') this.#seeNode(place.name, now as Node | undefined)
-    else if (place.plural === 'replicasets' && now !== undefined) this.#seeReplicas(now as ReplicaSet)
+    this.causes.see(place.plural, old, now)
   }
 
   #count({ plural, name }: ObjectKey, old: ApiObject | undefined, now: ApiObject | undefined): void {
@@ -163,38 +189,18 @@ export class Monitor implements EngineWatcher {
     else this.#nodes.set(name, node)
   }
 
-  #seeReplicas({ metadata, spec }: ReplicaSet): void {
-    const seen = this.#replicas.get(metadata.uid ?? '') ?? []
-    seen.push({ replicas: spec.replicas ?? 1, atMs: this.#clock.monotonicMs() })
-    this.#replicas.set(metadata.uid ?? '', seen)
-  }
-
   #seePod(old: Pod | undefined, now: Pod | undefined): void {
     const uid = (now ?? old)?.metadata.uid ?? ''
+    const place = placeOf(now ?? old ?? { metadata: {} })
     if (now === undefined) {
       this.pods.delete(uid)
+      this.#podUids.delete(place)
       return
     }
     this.pods.set(uid, now)
-    if (old === undefined) this.#checkCount(now)
-    else this.#checkChange(old, now)
+    this.#podUids.set(place, uid)
+    if (old !== undefined) this.#checkChange(old, now)
     if (now.spec.nodeName !== undefined && old?.spec.nodeName === undefined) this.#checkRoom(now.spec.nodeName)
-  }
-
-  /** A ReplicaSet never has more pods than it was to have at any time not long ago. */
-  #checkCount(pod: Pod): void {
-    const owner = controllerOf(pod)
-    if (owner?.kind !== 'ReplicaSet') return
-    const sinceMs = this.#clock.monotonicMs() - staleMs
-    const seen = this.#replicas.get(owner.uid) ?? []
-    // The last wish before then still counts: it was the newest one.
-    const first = Math.max(
-      0,
-      seen.findLastIndex(({ atMs }) => atMs < sinceMs),
-    )
-    const most = Math.max(0, ...seen.slice(first).map(({ replicas }) => replicas))
-    const own = [...this.pods.values()].filter((one) => controllerOf(one)?.uid === owner.uid && isActive(one))
-    if (own.length > most) this.fail(`ReplicaSet ${owner.name} has ${own.length} pods, and was never to have more than ${most}`)
   }
 
   #checkChange(old: Pod, now: Pod): void {
@@ -231,19 +237,15 @@ export class Monitor implements EngineWatcher {
       this.fail(`pod ${now.metadata.name} was taken out of service, and all of it runs`)
   }
 
-  /** No node is given more than it has. */
+  /** No node is given more than it has. One that is gone is looked after elsewhere. */
   #checkRoom(node: string): void {
+    if (!this.#nodes.has(node)) return
     const room = quantityMilli(this.#nodes.get(node)?.status?.allocatable?.['cpu'] ?? 0)
     const pods = [...this.pods.values()].filter((pod) => pod.spec.nodeName === node && !isFinished(pod))
     const wanted = pods.reduce((sum, pod) => sum + requested(pod), 0)
     if (wanted > room) this.fail(`${node} has ${room}m CPU, and pods that ask for ${wanted}m`)
   }
 }
-
-export const isReady = ({ status }: Pod): boolean =>
-  status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') === true
-export const isFinished = ({ status }: Pod): boolean => status?.phase === 'Succeeded' || status?.phase === 'Failed'
-export const isActive = (pod: Pod): boolean => !isFinished(pod) && pod.metadata.deletionTimestamp === undefined
 
 const requested = ({ spec }: Pod): number =>
   spec.containers.reduce((sum, { resources }) => sum + quantityMilli(resources?.requests?.['cpu'] ?? 0), 0)

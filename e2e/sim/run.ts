@@ -1,10 +1,11 @@
 import { isInvalid } from '../../api/meta/status.ts'
 import { sleep, withDeadline } from '../../lib/async.ts'
 import { carryOut, createService } from './acts.ts'
+import { type Census, censusDifferences, expectedCensus } from './census.ts'
 import { Chance } from './chance.ts'
 import { differences } from './end-state.ts'
 import { inventFaults, type TimedFault } from './faults.ts'
-import { forgetfulNodes, Inflictor, mayEvict } from './inflict.ts'
+import { deceivedNodes, forgetfulNodes, Inflictor, mayEvict } from './inflict.ts'
 import { look } from './look.ts'
 import type { Plant } from './plants.ts'
 import { inventSize } from './size.ts'
@@ -32,6 +33,8 @@ export interface Outcome {
   readonly settledMs: number
   /** By `ADDED pods` and the like. */
   readonly counts: ReadonlyMap<string, number>
+  /** How often each named object came and went. */
+  readonly census: Census
   /** How often each kind of fault has struck. */
   readonly faults: ReadonlyMap<string, number>
 }
@@ -84,6 +87,7 @@ export async function runSeed({ seed, plant = {}, trace, isFaultFree = false }: 
     virtualMs: world.clock.monotonicMs(),
     counts: monitor.counts,
     faults: world.faults,
+    census: monitor.census,
   }
 }
 
@@ -137,9 +141,17 @@ interface Plan {
 async function settle(world: SimWorld, { workload, faults, isDone }: Plan): Promise<number> {
   const { monitor } = world
   const wish = wishOf(workload)
-  const allowed = { hasEvicted: mayEvict(faults), forgetful: forgetfulNodes(faults) }
+  const allowed = { hasEvicted: mayEvict(faults), forgetful: forgetfulNodes(faults), deceived: deceivedNodes(faults) }
+  const names = world.nodes.map(({ name }) => name)
+  const counts = expectedCensus(workload, names)
+  const mayLosePods = allowed.hasEvicted || wish.hasDeletedNode
   const wrong = async (): Promise<readonly string[]> =>
-    isDone() ? differences(await look(world.store, world.nodes), wish, allowed) : ['the user is not done']
+    isDone()
+      ? [
+          ...differences(await look(world.store, world.nodes), wish, allowed),
+          ...censusDifferences(monitor.census, counts, { mayLosePods }),
+        ]
+      : ['the user is not done']
   const limitMs = hasBackoffs(faults) ? settleMs.withBackoffs : settleMs.usually
   await world.pass(healMs)
   const startedMs = world.clock.monotonicMs()

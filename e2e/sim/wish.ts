@@ -21,7 +21,7 @@ export interface Wish {
 const givenNamespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease']
 
 /** Adds up acts. */
-class Wishes implements Wish {
+export class Wishes implements Wish {
   readonly apps = new Map<string, App>()
   readonly pods = new Map<string, { isTask: boolean }>()
   readonly configs = new Map<string, number>()

@@ -1,0 +1,94 @@
+import type { ObjectKey } from '../../controlplane/store/keys.ts'
+import { Wishes } from './wish.ts'
+import type { Step } from './workload.ts'
+
+/** How often each object has come and gone. */
+export interface Count {
+  added: number
+  deleted: number
+}
+
+/** By `plural namespace/name`. */
+export type Census = ReadonlyMap<string, Count>
+
+/** What has a name that somebody gave it; names of ReplicaSets, their pods and slices are made up, and `Causes` sees to them. */
+const namedKinds = new Set(['namespaces', 'deployments', 'services', 'configmaps', 'secrets', 'serviceaccounts', 'pods', 'nodes'])
+
+/** Counts what comes and goes. */
+export class Counter {
+  readonly census = new Map<string, Count>()
+
+  see(
+    { plural, namespace, name }: ObjectKey,
+    change: { readonly isNew: boolean; readonly isOld: boolean; readonly isOwned: boolean },
+  ): void {
+    if (change.isNew === change.isOld || change.isOwned || !namedKinds.has(plural)) return
+    const key = `${plural} ${namespace === undefined ? '' : `${namespace}/`}${name}`
+    const count = this.census.get(key) ?? { added: 0, deleted: 0 }
+    if (change.isNew) count.added++
+    else count.deleted++
+    this.census.set(key, count)
+  }
+}
+
+/** What a run without faults counts: each object once for each act that makes it, or makes what brings it along. */
+export function expectedCensus(steps: readonly Step[], nodes: readonly string[]): Census {
+  const counter = new Map<string, Count>()
+  const wishes = new Wishes()
+  const before = new Set<string>()
+  const take = (): void => {
+    const after = new Set(wishedKeys(wishes))
+    for (const key of after) if (!before.has(key)) countOf(counter, key).added++
+    for (const key of before) if (!after.has(key)) countOf(counter, key).deleted++
+    before.clear()
+    for (const key of after) before.add(key)
+  }
+  take()
+  for (const step of steps) {
+    wishes.add(step)
+    take()
+  }
+  for (const node of nodes) countOf(counter, `nodes ${node}`).added++
+  countOf(counter, 'services default/kubernetes').added++
+  return counter
+}
+
+function countOf(census: Map<string, Count>, key: string): Count {
+  const count = census.get(key) ?? { added: 0, deleted: 0 }
+  census.set(key, count)
+  return count
+}
+
+function wishedKeys({ apps, pods, configs, services, namespaces }: Wishes): readonly string[] {
+  return [
+    ...[...apps.keys()].map((key) => `deployments ${key}`),
+    ...[...pods.keys()].map((key) => `pods ${key}`),
+    ...[...services].map((key) => `services ${key}`),
+    ...[...namespaces].flatMap((name) => [`namespaces ${name}`, `serviceaccounts ${name}/default`]),
+    ...[...configs.keys()].map((id) => id.replace('ConfigMap ', 'configmaps ').replace('Secret ', 'secrets ')),
+  ]
+}
+
+/**
+ * Counts equal those of a run without faults, exactly; but Node objects come as often as they went and once more, and
+ * bare pods may go once more when a silent or deleted node gave cause.
+ */
+export function censusDifferences(
+  is: Census,
+  wanted: Census,
+  { mayLosePods }: { readonly mayLosePods: boolean },
+): readonly string[] {
+  const wrong: string[] = []
+  for (const key of new Set([...is.keys(), ...wanted.keys()])) {
+    const count = is.get(key) ?? { added: 0, deleted: 0 }
+    const right = wanted.get(key) ?? { added: 0, deleted: 0 }
+    const isPod = key.startsWith('pods ') && mayLosePods
+    const deleted = isPod ? Math.max(right.deleted, Math.min(count.deleted, right.added)) : right.deleted
+    const isNode = key.startsWith('nodes ') && count.added === count.deleted + 1
+    // A namespace may have gone before anybody gave it its account.
+    const hasNone = key.startsWith('serviceaccounts ') && right.added === right.deleted && count.added === count.deleted
+    if (isNode || (hasNone && count.added <= right.added) || (count.added === right.added && count.deleted === deleted)) continue
+    wrong.push(`${key} came ${count.added} times and went ${count.deleted} times, not ${right.added} and ${deleted}`)
+  }
+  return wrong
+}
