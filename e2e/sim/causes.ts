@@ -38,6 +38,8 @@ export class Causes {
   readonly #replicas = new Map<string, Timed<number>[]>()
   readonly #sets = new Map<string, ReplicaSet>()
   readonly #deployments = new Map<string, Deployment>()
+  /** Deployments whose ReplicaSets are to stay. */
+  readonly #orphaned = new Set<string>()
   readonly #services = new Map<string, Service>()
   readonly #slices = new Map<string, EndpointSlice>()
   readonly #terminating = new Set<string>()
@@ -74,7 +76,7 @@ export class Causes {
     if (plural === 'pods') this.#seePod(old as Pod | undefined, now as Pod | undefined)
     else if (plural === 'nodes') this.#seeNode(now as Node | undefined, keyOf(now ?? old ?? noObject))
     else if (plural === 'namespaces') this.#seeNamespace(now, keyOf(now ?? old ?? noObject))
-    else if (plural === 'deployments') keep(this.#deployments, uid, now as Deployment | undefined)
+    else if (plural === 'deployments') this.#seeDeployment(uid, now as Deployment | undefined)
     else if (plural === 'services') keep(this.#services, uid, now as Service | undefined)
     else if (plural === 'replicasets') this.#seeSet(uid, old as ReplicaSet | undefined, now as ReplicaSet | undefined)
     else if (plural === 'endpointslices') this.#seeSlice(uid, old as EndpointSlice | undefined, now as EndpointSlice | undefined)
@@ -104,27 +106,40 @@ export class Causes {
     else if (this.#drivenUntilMs.get(name) === Number.POSITIVE_INFINITY) this.#drivenUntilMs.set(name, nowMs + evictionMs)
   }
 
-  /** One ReplicaSet for each template of a deployment, and none goes before its deployment does. */
+  #seeDeployment(uid: string, now: Deployment | undefined): void {
+    keep(this.#deployments, uid, now)
+    if (now?.metadata.finalizers?.includes('orphan') === true) this.#orphaned.add(uid)
+  }
+
   #seeSet(uid: string, old: ReplicaSet | undefined, now: ReplicaSet | undefined): void {
     keep(this.#sets, uid, now)
-    const set = now ?? old
-    if (set === undefined) return
+    if (now !== undefined) this.#seeWish(uid, now.spec.replicas ?? 1)
+    if (old === undefined && now !== undefined) this.#checkNewSet(now)
+    if (old !== undefined && now === undefined && !this.#isClosing(old.metadata.namespace)) this.#checkOldSet(old)
+  }
+
+  #seeWish(setUid: string, replicas: number): void {
+    const seen = this.#replicas.get(setUid) ?? []
+    if (seen.at(-1)?.value !== replicas) seen.push({ value: replicas, atMs: this.#clock.monotonicMs() })
+    this.#replicas.set(setUid, seen)
+  }
+
+  /** One for each template of a deployment. */
+  #checkNewSet(set: ReplicaSet): void {
     const owner = controllerOf(set)
-    if (now !== undefined) {
-      const seen = this.#replicas.get(uid) ?? []
-      if (seen.at(-1)?.value !== now.spec.replicas) seen.push({ value: now.spec.replicas ?? 1, atMs: this.#clock.monotonicMs() })
-      this.#replicas.set(uid, seen)
-    }
     if (owner === undefined) return
-    if (old === undefined) {
-      const made = `${owner.uid} ${set.spec.template?.spec?.containers[0]?.image}`
-      if (this.#made.has(made)) this.#fail(`deployment ${owner.name} made ReplicaSet ${keyOf(set)} for a template that has one`)
-      this.#made.add(made)
-    }
-    if (now !== undefined || this.#isClosing(set.metadata.namespace)) return
-    const deployment = this.#deployments.get(owner.uid)
-    if (deployment !== undefined && deployment.metadata.deletionTimestamp === undefined)
-      this.#fail(`ReplicaSet ${keyOf(set)} was deleted, and its deployment was not`)
+    const made = `${owner.uid} ${set.spec.template?.spec?.containers[0]?.image}`
+    if (this.#made.has(made)) this.#fail(`deployment ${owner.name} made ReplicaSet ${keyOf(set)} for a template that has one`)
+    this.#made.add(made)
+  }
+
+  /** None goes before its deployment does, and none that was orphaned goes at all. */
+  #checkOldSet(set: ReplicaSet): void {
+    const owner = controllerOf(set)
+    const deployment = this.#deployments.get(owner?.uid ?? '')
+    const isOwned = deployment !== undefined && deployment.metadata.deletionTimestamp === undefined
+    if (isOwned || owner === undefined || this.#orphaned.has(owner.uid))
+      this.#fail(`ReplicaSet ${keyOf(set)} was deleted, and should have stayed`)
   }
 
   /** One slice for a service, which goes only with its service or its last endpoint. */

@@ -115,12 +115,7 @@ function setDifferences({ sets, pods, deployments }: Seen): readonly string[] {
 function orphanDifferences({ sets }: Seen, { orphans }: Wish): readonly string[] {
   const free = sets.filter((set) => controllerOf(set) === undefined)
   const appOf = ({ metadata }: ApiObject): string => `${metadata.namespace}/${metadata.labels?.['app']}`
-  return [
-    ...free.filter((set) => !orphans.has(appOf(set))).map((set) => `ReplicaSet ${set.metadata.name} has lost its owner`),
-    ...[...orphans.keys()]
-      .filter((key) => !free.some((set) => appOf(set) === key))
-      .map((key) => `no ReplicaSet of ${key} is left`),
-  ]
+  return free.filter((set) => !orphans.has(appOf(set))).map((set) => `ReplicaSet ${set.metadata.name} has lost its owner`)
 }
 
 function namespaceDifferences({ namespaces, placed }: Seen, wish: Wish): readonly string[] {
