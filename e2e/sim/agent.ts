@@ -18,7 +18,7 @@ import { type Service, superviseGroups } from '../../lib/service.ts'
 import type { SimEngine } from './engine.ts'
 import type { SimNet } from './net.ts'
 import { noMetrics } from './no-metrics.ts'
-import type { Plant } from './plants.ts'
+import type { Plant } from './plant.ts'
 import type { SimProcess } from './process.ts'
 import type { SimVolumes } from './volumes.ts'
 

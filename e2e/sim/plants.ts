@@ -1,18 +1,9 @@
 import type { ContainerState, Runtime } from '../../agent/runtime/runtime.ts'
 import { isExpired } from '../../api/meta/status.ts'
-import type { ControlMessage } from '../../api/proto/agent.ts'
 import type { Condition, Store, StoreBatch } from '../../controlplane/store/store.ts'
+import { morePlants } from './more-plants.ts'
+import { forwarded, type Plant } from './plant.ts'
 import { leaderKey } from './store.ts'
-
-/** What a test can break on purpose, to see that the simulator finds it. */
-export interface Plant {
-  /** What a control plane, or the API server, takes for the store. */
-  store?(store: Store): Store
-  /** What an agent takes for its engine. */
-  runtime?(runtime: Runtime): Runtime
-  /** What an agent hears from the control plane. */
-  heard?(message: ControlMessage): ControlMessage
-}
 
 /** Bugs that people write, each in one place. Tests prove that every one of them is found. */
 export const plants: Readonly<Record<string, Plant>> = {
@@ -46,17 +37,7 @@ export const plants: Readonly<Record<string, Plant>> = {
         ? { message: { ...message.message, value: { ...message.message.value, removedPods: [] } } }
         : message,
   },
-}
-
-function forwarded(store: Store): Store {
-  return {
-    get: (key, opts) => store.get(key, opts),
-    list: (options) => store.list(options),
-    commit: (transaction, opts) => store.commit(transaction, opts),
-    watch: (options) => store.watch(options),
-    campaign: (options) => store.campaign(options),
-    compact: (revision, opts) => store.compact(revision, opts),
-  }
+  ...morePlants,
 }
 
 /** A store whose conditions are changed on the way; undefined takes one away. */
