@@ -55,14 +55,17 @@ function doubling(store: Store, prefix: string): Store {
       const copy = { ...object, metadata: { ...object.metadata, name: `${name}-2`, uid: `${uid.slice(0, -1)}z` } }
       const conditions = others(transaction, made.put)
       const put = `${made.put}-2`
-      await store.commit(
+      const again = await store.commit(
         {
           conditions: [...conditions, { key: put, modRevision: 0 }],
           writes: [{ put, value: utf8.encode(JSON.stringify(copy)) }],
         },
         opts,
       )
-      await store.commit({ conditions, writes: [{ delete: put }] }, opts)
+      await store.commit(
+        { conditions: [...conditions, { key: put, modRevision: again.revision }], writes: [{ delete: put }] },
+        opts,
+      )
       return result
     },
   }
@@ -88,7 +91,10 @@ function repeating(store: Store): Store {
       const result = await store.commit(transaction, opts)
       const put = putUnder(transaction, kindPrefix({ group: 'apps', plural: 'replicasets' }))
       if (result.committed && put !== undefined)
-        await store.commit({ conditions: others(transaction, put.put), writes: [put] }, opts)
+        await store.commit(
+          { conditions: [...others(transaction, put.put), { key: put.put, modRevision: result.revision }], writes: [put] },
+          opts,
+        )
       return result
     },
   }
@@ -104,9 +110,7 @@ function behind(store: Store): Store {
       const result = await store.list(options)
       const before = known.get(options.prefix)
       known.set(options.prefix, result)
-      return before === undefined || options.limit !== undefined || ++count % 2 === 0
-        ? result
-        : { ...before, revision: result.revision }
+      return before === undefined || ++count % 2 === 0 ? result : { ...before, revision: result.revision }
     },
   }
 }
@@ -142,7 +146,8 @@ function lettingGo(store: Store): Store {
     async commit(transaction, opts) {
       const put = putUnder(transaction, kindPrefix({ group: '', plural: 'pods' }))
       const text = put === undefined ? '' : utf8.decode(put.value)
-      const isHeld = text.includes(holdFinalizer) && text.includes('"deletionTimestamp"') && text.includes('"Succeeded"')
+      const isHeld =
+        text.includes(holdFinalizer) && text.includes('"deletionTimestamp"') && /"phase":"(Succeeded|Failed)"/.test(text)
       return await store.commit(
         put !== undefined && isHeld ? { ...transaction, writes: [{ delete: put.put }] } : transaction,
         opts,
