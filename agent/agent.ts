@@ -7,6 +7,7 @@ import type { Metrics } from '../lib/metrics.ts'
 import { createWhole, privateFolder, readIfThere } from '../lib/private-files.ts'
 import { type Random, uuid } from '../lib/random.ts'
 import { type Service, superviseGroups } from '../lib/service.ts'
+import { processUpkeep } from '../lib/upkeep.ts'
 import { CheckpointFolder } from './desired/checkpoint.ts'
 import { openDesiredStore } from './desired/desired-store.ts'
 import type { Wrappers } from './failpoints.ts'
@@ -120,7 +121,7 @@ export async function runAgent(options: Options, deps: AgentDeps, signal: AbortS
   statusOf = (uid) => pods.status(uid)
   const server = options.metricsAddress === '' ? [] : [metricsServer(options.metricsAddress, metrics)]
   const groups: readonly (readonly Service[])[] = [
-    [...server, follower, proxy, probes],
+    [...server, processUpkeep({ clock, log, metrics }), follower, proxy, probes],
     [pods],
     [session, certificate, nodeWatch],
   ]

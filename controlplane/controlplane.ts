@@ -8,6 +8,7 @@ import type { Metrics } from '../lib/metrics.ts'
 import { readIfThere, writeWhole } from '../lib/private-files.ts'
 import type { Random } from '../lib/random.ts'
 import { type Service, type SuperviseOptions, superviseGroups } from '../lib/service.ts'
+import { processUpkeep } from '../lib/upkeep.ts'
 import { createApiServer } from './apiserver/server.ts'
 import { composeCore, leaderKey } from './core.ts'
 import { etcdProcess } from './etcd-process/etcd-process.ts'
@@ -192,7 +193,7 @@ async function compose(options: Options, { certificates, etcd, store, rewrite }:
     : []
   return {
     services: [
-      [...etcd.services, certificates],
+      [processUpkeep({ clock, log, metrics }), ...etcd.services, certificates],
       [core.cache, ...upkeep, memory, rewrite],
       core.informers,
       [apiServer],

@@ -27,7 +27,7 @@ const secondsBuckets = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
 /** `prefix` is put before every name, as in `skiff_`. */
 export function createMetrics(prefix: string, { process = false }: { process?: boolean } = {}): Metrics {
   const registry = new Registry()
-  if (process) collectDefaultMetrics({ register: registry })
+  if (process) collectProcessMetrics(registry)
   return {
     counter(name, help, labels = {}) {
       const counter = new Counter({ name: prefix + name, help, labelNames: Object.keys(labels), registers: [registry] })
@@ -55,6 +55,13 @@ export function createMetrics(prefix: string, { process = false }: { process?: b
       return { contentType: registry.contentType, body: await registry.metrics() }
     },
   }
+}
+
+/** Those of its event loop's delay wake the process a hundred times a second, used or not; `processUpkeep` has others. */
+function collectProcessMetrics(registry: Registry): void {
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 2 ** 31 - 1 })
+  for (const what of ['min', 'max', 'mean', 'stddev', 'p50', 'p90', 'p99'])
+    registry.removeSingleMetric(`nodejs_eventloop_lag_${what}_seconds`)
 }
 
 function combinations(labels: Labels): Record<string, string>[] {

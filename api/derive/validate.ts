@@ -1,7 +1,6 @@
-import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
+import type { ErrorObject } from 'ajv'
 import type { KindDef } from '../kinds/define.ts'
 import type { ApiObject } from '../meta/object-meta.ts'
-import { isQuantity } from '../meta/quantity.ts'
 import type { FieldValidation } from '../meta/request.ts'
 import {
   badRequest,
@@ -15,43 +14,7 @@ import {
 import { applyDefaults } from './defaults.ts'
 import { type Findings, fieldPath, prune } from './prune.ts'
 import { isPlainObject, schemaNode } from './schema-node.ts'
-
-const dateTime = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/
-
-/** Go passes over line ends, as in what a YAML block scalar holds. */
-function isBase64(text: string): boolean {
-  const plain = text.replaceAll(/[\r\n]/g, '')
-  return plain.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(plain)
-}
-
-const ajv = new Ajv({
-  allErrors: true,
-  strict: false,
-  // Messages quote the value.
-  verbose: true,
-  formats: {
-    int32: true,
-    int64: true,
-    byte: isBase64,
-    'date-time': (text: string) => dateTime.test(text) && !Number.isNaN(Date.parse(text)),
-  },
-})
-ajv.addKeyword({
-  keyword: 'x-kubernetes-quantity',
-  validate: (isOn: boolean, value: unknown) =>
-    !isOn || (typeof value !== 'string' && typeof value !== 'number') || isQuantity(value),
-})
-
-/** Compiled on first use: a large kind takes some 100 ms. */
-const validators = new Map<KindDef, ValidateFunction>()
-
-function validatorOf(kind: KindDef): ValidateFunction {
-  const known = validators.get(kind)
-  if (known !== undefined) return known
-  const made = ajv.compile(kind.schema)
-  validators.set(kind, made)
-  return made
-}
+import { validatorOf } from './validator.ts'
 
 export interface Decoded<O extends ApiObject = ApiObject> {
   /** Without unknown fields and nulls; not defaulted yet. Of the kind's shape if there are no errors. */
