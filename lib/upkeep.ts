@@ -1,7 +1,7 @@
-import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { sleep } from './async.ts'
+import { isAbort, sleep } from './async.ts'
 import type { Clock } from './clock.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
@@ -22,7 +22,7 @@ export interface UpkeepOptions {
   readonly metrics: Metrics
   readonly view?: ProcessView
   /** What measures how late timers fire, while the process is busy. */
-  readonly delays?: Pick<IntervalHistogram, 'enable' | 'disable' | 'reset' | 'percentile'>
+  readonly delays?: Pick<ReturnType<typeof monitorEventLoopDelay>, 'enable' | 'disable' | 'reset' | 'percentile'>
 }
 
 const lookMs = 10_000
@@ -45,28 +45,30 @@ export function processUpkeep({ clock, log, metrics, view = thisProcess(), delay
     'event_loop_delay_p99_seconds',
     'How late timers fired in the last ten seconds; measured while the process is busy, else 0',
   )
+  let isMeasured = false
+  let heldBytes = 0
+  const look = (): void => {
+    const busy = view.busy()
+    busyGauge.set(busy)
+    delayGauge.set(isMeasured ? histogram.percentile(99) / 1e9 : 0)
+    histogram.reset()
+    if (busy > busyShare) histogram.enable()
+    else histogram.disable()
+    isMeasured = busy > busyShare
+    // What is in use may have become less since.
+    heldBytes = Math.min(heldBytes, view.heapBytes())
+    if (busy < idleShare && isWorthIt(view.heapBytes(), heldBytes)) heldBytes = collect(view, { clock, log })
+  }
   return {
     name: 'process-upkeep',
     async run(signal) {
-      let isMeasured = false
-      let heldBytes = 0
       try {
-        while (!signal.aborted) {
-          await sleep(clock, lookMs, signal).catch(() => undefined) // Aborted: the loop ends.
-          if (signal.aborted) break
-          const busy = view.busy()
-          busyGauge.set(busy)
-          delayGauge.set(isMeasured ? histogram.percentile(99) / 1e9 : 0)
-          histogram.reset()
-          if (busy > busyShare !== isMeasured) {
-            isMeasured = !isMeasured
-            if (isMeasured) histogram.enable()
-            else histogram.disable()
-          }
-          // What is in use may have become less since.
-          heldBytes = Math.min(heldBytes, view.heapBytes())
-          if (busy < idleShare && isWorthIt(view.heapBytes(), heldBytes)) heldBytes = collect(view, { clock, log })
+        for (;;) {
+          await sleep(clock, lookMs, signal)
+          look()
         }
+      } catch (err) {
+        if (!isAbort(err, signal)) throw err
       } finally {
         histogram.disable()
       }
