@@ -76,12 +76,9 @@ export async function buildPrograms(): Promise<readonly string[]> {
  */
 function cheapenNames(file: string): void {
   const text = readFileSync(file, 'utf8')
-  const setter = 'var __name = (target, value) => __defProp('
+  const setter = '__name=(target,value)=>__defProp('
   if (!text.includes(setter)) throw new Error(`${file}: the bundler keeps names in another way than is known`)
-  writeFileSync(
-    file,
-    text.replace(setter, 'var __name = (target, value) => target.prototype === undefined ? target : __defProp('),
-  )
+  writeFileSync(file, text.replace(setter, '__name=(target,value)=>target.prototype===void 0?target:__defProp('))
 }
 
 /** etcd3 and dockerode load .proto files relative to their own file at run time: for a bundle that is ../proto and ./proto. */
