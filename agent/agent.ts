@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import process from 'node:process'
 import type { NodeStatus } from '../api/kinds/node-status.ts'
 import { Backoff } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -12,7 +13,7 @@ import { CheckpointFolder } from './desired/checkpoint.ts'
 import { openDesiredStore } from './desired/desired-store.ts'
 import type { Wrappers } from './failpoints.ts'
 import { createRunCommand, type RunCommand } from './host/command.ts'
-import { readHostFacts } from './host/facts.ts'
+import { architectureOf, type HostFacts, readHostFacts } from './host/facts.ts'
 import { metricsServer } from './metrics-server.ts'
 import { HostPorts } from './network/host-ports.ts'
 import { NetworkFollower } from './network/network-follower.ts'
@@ -26,9 +27,11 @@ import { createProbes } from './probes/probes.ts'
 import { createDockerRuntime } from './runtime/docker/docker-runtime.ts'
 import { readHostRights } from './runtime/docker/host-rights.ts'
 import { removeImage } from './runtime/docker/remove-image.ts'
+import { programArchitecture } from './sandbox/elf.ts'
+import { Gates } from './sandbox/gates.ts'
 import { pauseImage } from './sandbox/pause-image.ts'
 import { podFiles } from './sandbox/pod-files.ts'
-import { createSandboxes } from './sandbox/sandboxes.ts'
+import { createSandboxes, type SandboxesOptions } from './sandbox/sandboxes.ts'
 import { askForCertificate } from './session/channel.ts'
 import { NodeCertificate, type NodeCertificateOptions } from './session/node-certificate.ts'
 import { createSession, type Session } from './session/session.ts'
@@ -45,6 +48,8 @@ export interface AgentDeps {
 
 export const agentVersion = 'v0.1.0'
 const drainMs = 5_000
+/** Each is a container with its supervisor in memory. */
+const maxSpareSandboxes = 50
 const backoffs = { baseMs: 200, maxMs: 10_000, resetAfterMs: 60_000 }
 /** What the gateway's certificate is for, whatever address it is dialled by. */
 const gatewayName = 'skiff-gateway'
@@ -54,16 +59,7 @@ export async function runAgent(options: Options, deps: AgentDeps, signal: AbortS
   const { clock, log, random, metrics, failpoints } = deps
   await privateFolder(options.dataDir)
   const run = failpoints.command(createRunCommand({ clock }))
-  const facts = await readHostFacts(
-    {
-      name: options.nodeName,
-      ip: options.nodeIp,
-      storageFolder: options.dataDir,
-      run,
-      ownInterfaces: [options.bridge, 'docker0'],
-    },
-    { signal },
-  )
+  const facts = await factsOf(options, run, signal)
   const rights = await readHostRights()
   const owner = await ownerOf(options.dataDir, random)
   const socketPath = socketOf(options.dockerHost)
@@ -72,7 +68,9 @@ export async function runAgent(options: Options, deps: AgentDeps, signal: AbortS
   const desired = await openDesiredStore({ folder: checkpoint, clock, log })
   const network = new NodeNetwork({ bridge: options.bridge, run, log })
   const hostPorts = new HostPorts()
-  const sandboxes = createSandboxes({ runtime, network, hostPorts, nodeIp: facts.ip, run, clock, log })
+  let isBusy = (): boolean => true
+  const spares = await preparedAhead(options, { run, isBusy: () => isBusy() }, deps, signal)
+  const sandboxes = createSandboxes({ ...spares, runtime, network, hostPorts, nodeIp: facts.ip, run, clock, log })
   const adopt = (opts: { readonly signal: AbortSignal }): Promise<void> => sandboxes.adopt(opts)
   const proxy = createServiceProxy({ network, hostPorts, nodeName: options.nodeName, run, clock, log, metrics, adopt })
   const follower = new NetworkFollower({ desired, network, proxy, adopt, clock, log })
@@ -119,20 +117,53 @@ export async function runAgent(options: Options, deps: AgentDeps, signal: AbortS
     services: () => desired.services?.services ?? [],
   })
   statusOf = (uid) => pods.status(uid)
+  isBusy = () => pods.isBusy
   const server = options.metricsAddress === '' ? [] : [metricsServer(options.metricsAddress, metrics)]
   const groups: readonly (readonly Service[])[] = [
     [...server, processUpkeep({ clock, log, metrics }), follower, proxy, probes],
-    [pods],
+    [pods, sandboxes],
     [session, certificate, nodeWatch],
   ]
   const backoff = new Backoff({ ...backoffs, clock, random })
   await superviseGroups(groups, { clock, log, backoff, signal, drainMs })
 }
 
+const factsOf = (options: Options, run: RunCommand, signal: AbortSignal): Promise<HostFacts> =>
+  readHostFacts(
+    {
+      name: options.nodeName,
+      ip: options.nodeIp,
+      storageFolder: options.dataDir,
+      run,
+      ownInterfaces: [options.bridge, 'docker0'],
+    },
+    { signal },
+  )
+
 const asking =
   (clock: Clock): NodeCertificateOptions['ask'] =>
   (address, tls, csrPem, opts) =>
     askForCertificate({ address, tls, serverName: gatewayName }, csrPem, { ...opts, clock })
+
+/**
+ * What it takes to have sandboxes ready. None is kept where the program that containers in them need cannot be run, as
+ * where the data folder's file system forbids it.
+ */
+async function preparedAhead(
+  { dataDir, spareSandboxes }: Options,
+  { run, isBusy }: { readonly run: RunCommand; isBusy(): boolean },
+  { clock, random, log }: AgentDeps,
+  signal: AbortSignal,
+): Promise<Pick<SandboxesOptions, 'gates' | 'spares'>> {
+  const architecture = programArchitecture(architectureOf(process.arch))
+  if (architecture === undefined) return {}
+  const gates = new Gates({ folder: join(dataDir, 'programs'), architecture, run, clock })
+  const trouble = spareSandboxes > 0 ? await gates.trouble({ signal }) : undefined
+  if (trouble !== undefined)
+    log.warn('no sandboxes are prepared ahead: the program that containers in them need cannot be run', { trouble })
+  const size = trouble === undefined ? Math.min(spareSandboxes, maxSpareSandboxes) : 0
+  return { gates, spares: { size, isBusy, random } }
+}
 
 /** Removes whatever an agent with this data folder made on the host: containers, volumes, links, rules, its image. */
 export async function purgeAgent(

@@ -48,10 +48,12 @@ export interface PodEvent {
 export interface Sandbox {
   readonly containerId: string
   readonly ip: string
+  /** It was prepared ahead, so containers in it get another host name than this one, and need a gate. */
+  readonly hostname?: string
 }
 
 /**
- * Makes and finds sandboxes: container, address, wiring. A pool of prepared ones may stand behind it. With
+ * Makes and finds sandboxes: container, address, wiring. Some may have been prepared ahead. With
  * `hostNetwork` the sandbox has the node's own address and no wiring.
  */
 export interface Sandboxes {
@@ -59,6 +61,15 @@ export interface Sandboxes {
   ensure(pod: Pod, seen: readonly ContainerState[], opts: AbortOptions): Promise<Sandbox>
   /** Unwires and removes. Gone is fine. */
   remove(podUid: string, seen: readonly ContainerState[], opts: AbortOptions): Promise<void>
+  /** What the engine says of all containers, from time to time. */
+  noticed(all: readonly ContainerState[]): void
+  /** The program on the host that stands at a container's gate. */
+  gate(opts: AbortOptions): Promise<string>
+  /**
+   * Lets the command of a running container with a gate begin. False: the gate could not become the command, and the
+   * container is to be made again without one, so that the engine says why.
+   */
+  open(state: ContainerState, hostname: string, opts: AbortOptions): Promise<boolean>
 }
 
 /** Turns the pod's volumes into folders on the host, and keeps configMap and secret volumes up to date. */

@@ -26,6 +26,7 @@ export const failpoints = [
   'pull/begun',
   'sandbox/created',
   'sandbox/started',
+  'sandbox/taken',
   /** A command of those that connect a pod, or write the packet filter, has run. */
   'command/run',
   'container/created',
@@ -109,6 +110,11 @@ class Failpoints {
       start: async (id, opts) => {
         await of.start(id, opts)
         pass(sandboxes.has(id) ? 'sandbox/started' : 'container/started')
+      },
+      adopt: async (spare, identity, opts) => {
+        const isTaken = await of.adopt(spare, identity, opts)
+        pass('sandbox/taken')
+        return isTaken
       },
       stop: async (id, graceMs, opts) => {
         using _ = this.#clock.after(stoppingMs, () => pass('container/stopping'))

@@ -86,7 +86,7 @@ test('containers see each other’s processes only when the pod says so', async 
   await until('together', '.status.containerStatuses[?(@.name=="a")].restartCount', /^1$/)
   expect(await path('together', '.status.containerStatuses[?(@.name=="b")].restartCount')).toBe('0')
   await ctl('delete', 'pod', 'together')
-  expect((await m.docker('ps', '-aq', '--filter', 'label=io.skiff.pod-name=together')).stdout).toBe('')
+  expect((await m.docker('ps', '-aq', '--filter', 'name=_together_')).stdout).toBe('')
 })
 
 test('startup, HTTP and TCP probes', async () => {
@@ -131,7 +131,7 @@ test('one that does not listen is killed when its grace is over, and at once wit
   await apply(shellPod('deaf', deaf, { spec: { terminationGracePeriodSeconds: 300 } }))
   await ctl('delete', 'pod', 'deaf', '--grace-period=0', '--force')
   await eventually('its containers are gone', async (tell) => {
-    const { stdout } = await m.docker('ps', '-a', '--filter', 'label=io.skiff.pod-name=deaf')
+    const { stdout } = await m.docker('ps', '-a', '--filter', 'name=_deaf_')
     tell(stdout)
     return stdout.split('\n').length === 2 ? true : undefined
   })
@@ -206,14 +206,7 @@ test('a container killed, removed, or without its sandbox comes back; its volume
     return id !== old && (await path('survivor', first('ready'))) === 'true' ? true : undefined
   })
   const before = await containerOf('survivor')
-  const { stdout } = await m.docker(
-    'ps',
-    '-q',
-    '--filter',
-    `label=io.skiff.pod-uid=${uid}`,
-    '--filter',
-    'label=io.skiff.role=sandbox',
-  )
+  const { stdout } = await m.docker('ps', '-q', '--filter', `name=^skiff_POD_.*_${uid}_`)
   ok(await m.docker('kill', stdout.trim()))
   await eventually('a new sandbox has a new container', async (tell) => {
     const id = await containerOf('survivor')
@@ -367,7 +360,7 @@ test('a pod is deleted while it is still on its way', async () => {
   expect(await statusOf('early')).toMatch(/0\/1\s+Init:0\/1/)
   await apply(shellPod('nowhere', 'x', { container: { image: '192.0.2.99:5000/nothing:1' } }), '--no-wait')
   await ctl('delete', 'pods', 'early', 'nowhere')
-  expect((await m.docker('ps', '-aq', '--filter', 'label=io.skiff.pod-name=early')).stdout).toBe('')
+  expect((await m.docker('ps', '-aq', '--filter', 'name=_early_')).stdout).toBe('')
 })
 
 test('a long log comes whole', async () => {

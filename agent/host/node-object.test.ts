@@ -77,10 +77,16 @@ test('the largest fifty images are named', () => {
     tags: [`i:${index}`],
     digests: [],
     sizeBytes: index,
-    user: '',
+    ...{ user: '', entrypoint: [], command: [], variables: [] },
   }))
-  const named = nodeObject(input({ images: [...images, { id: 'x', tags: [], digests: [], sizeBytes: 999, user: '' }] })).status
-    ?.images
+  const named = nodeObject(
+    input({
+      images: [
+        ...images,
+        { id: 'x', tags: [], digests: [], sizeBytes: 999, user: '', entrypoint: [], command: [], variables: [] },
+      ],
+    }),
+  ).status?.images
   expect(named).toHaveLength(50)
   expect(named?.[0]).toEqual({ names: ['i:59'], sizeBytes: 59 })
 })

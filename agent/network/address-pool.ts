@@ -104,6 +104,20 @@ export class AddressPool {
     return isUsable && this.claim(ip, owner)
   }
 
+  /** The address goes over from one owner to another, who loses the one that he had. No address is fine. */
+  transfer(from: string, to: string): void {
+    const address = this.#addresses.get(from)
+    if (address === undefined) return
+    this.release(to)
+    this.#addresses.delete(from)
+    this.#take(address, to)
+  }
+
+  /** Addresses that could be given now or later. */
+  get left(): number {
+    return this.#count - this.#owners.size
+  }
+
   /** No address is fine. */
   release(owner: string): void {
     const address = this.#addresses.get(owner)

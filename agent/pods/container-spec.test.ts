@@ -15,11 +15,21 @@ function specOf(container: Partial<Container>, more: Partial<ContainerInput> = {
     next: { attempt: 2, streak: 1 },
     sandbox: { containerId: 'sandbox-1', ip: '10.1.0.1' },
     configs: new TestDesired(),
-    image: { id: 'sha256:1', tags: ['web:1'], digests: [], sizeBytes: 1, user: '' },
+    image: {
+      id: 'sha256:1',
+      tags: ['web:1'],
+      digests: [],
+      sizeBytes: 1,
+      user: '',
+      entrypoint: ['/run'],
+      command: ['now'],
+      variables: [],
+    },
     node: { name: 'node-1', ip: '192.0.2.1', cpuMilli: 4000, memoryBytes: 8e9 },
     serviceEnv: {},
     volumeMounts: [],
     files: [],
+    gate: undefined,
     terminationLog: '/log',
     ...more,
   }).spec
@@ -74,12 +84,12 @@ test.each([
   ['0:0', 'image will run as root'],
   ['www', 'non-numeric user (www)'],
 ])('runAsNonRoot refuses the image user "%s"', (user, message) => {
-  const image = { id: 'i', tags: [], digests: [], sizeBytes: 1, user }
+  const image = { id: 'i', tags: [], digests: [], sizeBytes: 1, user, entrypoint: [], command: [], variables: [] }
   expect(() => specOf({ securityContext: { runAsNonRoot: true } }, { image })).toThrow(message)
 })
 
 test('runAsNonRoot takes a numeric user, and refuses an explicit root', () => {
-  const image = { id: 'i', tags: [], digests: [], sizeBytes: 1, user: '101' }
+  const image = { id: 'i', tags: [], digests: [], sizeBytes: 1, user: '101', entrypoint: [], command: [], variables: [] }
   expect(specOf({ securityContext: { runAsNonRoot: true } }, { image }).user).toBeUndefined()
   expect(() => specOf({ securityContext: { runAsNonRoot: true, runAsUser: 0 } })).toThrow('breaks non-root policy')
 })

@@ -24,6 +24,8 @@ export interface ContainerInput {
   readonly volumeMounts: readonly Mount[]
   /** /etc/hosts and the like. */
   readonly files: readonly Mount[]
+  /** Program of the gate, where the sandbox was prepared ahead; undefined to make the container without one. */
+  readonly gate: string | undefined
   /** Host file for the container's last words. */
   readonly terminationLog: string | undefined
 }
@@ -48,12 +50,14 @@ export function containerSpec(input: ContainerInput): BuiltSpec {
   const hostNetwork = pod.spec.hostNetwork === true
   const security = container.securityContext
   const lookUp = (name: string): string | undefined => env.get(name)
+  const gate = gateOf(input, { command: words(container.command, lookUp), args: words(container.args, lookUp) })
   const spec: ContainerSpec = {
     identity: identity(input),
     image: container.image ?? '',
-    command: container.command?.map((word) => expand(word, lookUp)),
-    args: container.args?.map((word) => expand(word, lookUp)),
-    env: [...env].map(([name, value]) => ({ name, value })),
+    command: words(container.command, lookUp),
+    args: words(container.args, lookUp),
+    ...(gate !== undefined && { gate }),
+    env: [...hostnameVariable(input, env), ...[...env].map(([name, value]) => ({ name, value }))],
     workingDir: container.workingDir,
     mounts: mounts(input),
     sandboxId: hostNetwork ? undefined : sandbox.containerId,
@@ -75,9 +79,32 @@ export function containerSpec(input: ContainerInput): BuiltSpec {
       [annotationKeys.sandbox]: sandbox.containerId,
       [annotationKeys.streak]: String(input.next.streak),
       [annotationKeys.graceMs]: String(graceMsOf(pod)),
+      ...(gate !== undefined && { [annotationKeys.gate]: gate.hostname }),
     },
   }
   return { spec, skipped }
+}
+
+const words = (
+  given: readonly string[] | undefined,
+  lookUp: (name: string) => string | undefined,
+): readonly string[] | undefined => given?.map((word) => expand(word, lookUp))
+
+/** The command that the engine would run, behind the gate. Without any the engine refuses the container, in its words. */
+function gateOf(
+  { image, sandbox, gate }: ContainerInput,
+  { command = [], args = [] }: { readonly command: readonly string[] | undefined; readonly args: readonly string[] | undefined },
+): ContainerSpec['gate'] {
+  if (gate === undefined || sandbox.hostname === undefined) return undefined
+  // A command of the pod's takes the place of the image's arguments, too.
+  const whole = command.length > 0 ? [...command, ...args] : [...image.entrypoint, ...(args.length > 0 ? args : image.command)]
+  return whole.length === 0 ? undefined : { hostname: sandbox.hostname, program: gate, command: whole }
+}
+
+/** The engine would name the sandbox as it was prepared. What image and pod set wins, as ever. */
+function hostnameVariable({ sandbox, image }: ContainerInput, env: ReadonlyMap<string, string>): ContainerSpec['env'] {
+  if (sandbox.hostname === undefined || env.has('HOSTNAME') || image.variables.includes('HOSTNAME')) return []
+  return [{ name: 'HOSTNAME', value: sandbox.hostname }]
 }
 
 function identity({ pod, container, role, next }: ContainerInput): ContainerSpec['identity'] {

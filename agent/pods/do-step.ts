@@ -8,6 +8,7 @@ import { makeContainer, startContainer } from './make-container.ts'
 import type { Pod } from './pod-types.ts'
 import type { Step, StopTarget } from './step.ts'
 import { stopContainer } from './stop-container.ts'
+import { annotationKeys } from './view.ts'
 
 const sandboxDeadlineMs = 90_000
 const volumesDeadlineMs = 120_000
@@ -32,7 +33,7 @@ export async function doStep(context: PodContext, step: Action, facts: StepFacts
     case 'remove':
       return await attempt(context, 'remove', signal, () => remove(context, step.ids, signal))
     case 'removeSandbox':
-      return await attempt(context, 'remove', signal, () => removeSandbox(context, states, signal))
+      return await attempt(context, 'remove', signal, () => removeSandbox(context, states, step.keep, signal))
     case 'cleanUp':
       return await attempt(context, 'remove', signal, () => cleanUp(context, signal))
     default:
@@ -68,7 +69,7 @@ async function doForPod(
     case 'create':
       return await makeContainer(context, pod, step, signal)
     case 'start':
-      return await startContainer(context, step.id, step.container, signal)
+      return await startContainer(context, { ...step, isGated: hasGate(states, step.id) }, signal)
     case 'postStart': {
       const work = (inner: AbortSignal): Promise<void> => runPostStart(context, step, inner)
       context.activities.begin(step.container.name, { kind: 'postStart', id: step.id }, signal, work)
@@ -78,6 +79,9 @@ async function doForPod(
       unreachable(step)
   }
 }
+
+const hasGate = (states: readonly ContainerState[], id: string): boolean =>
+  states.find((state) => state.id === id)?.annotations[annotationKeys.gate] !== undefined
 
 const isWaiting = ({ memory, deps }: PodContext, key: string): boolean =>
   (memory.waits.get(key)?.untilMs ?? 0) > deps.clock.monotonicMs()
@@ -140,11 +144,18 @@ async function remove(context: PodContext, ids: readonly string[], signal: Abort
   )
 }
 
-async function removeSandbox(context: PodContext, states: readonly ContainerState[], signal: AbortSignal): Promise<void> {
+async function removeSandbox(
+  context: PodContext,
+  states: readonly ContainerState[],
+  keep: string | undefined,
+  signal: AbortSignal,
+): Promise<void> {
   const { deps, memory, uid } = context
+  const gone = states.filter(({ id }) => id !== keep)
   await context.deadline(removeDeadlineMs, 'remove sandbox', signal, (inner) =>
-    deps.sandboxes.remove(uid, states, { signal: inner }),
+    deps.sandboxes.remove(uid, gone, { signal: inner }),
   )
+  if (keep !== undefined) return
   memory.sandbox = undefined
   memory.sandboxRemoved = true
 }

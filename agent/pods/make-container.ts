@@ -14,19 +14,20 @@ type CreateStep = Extract<Step, { readonly do: 'create' }>
 /** Makes the container and starts it. What stands in the way is noted with the reason that Kubernetes gives. */
 export async function makeContainer(context: PodContext, pod: Pod, step: CreateStep, signal: AbortSignal): Promise<void> {
   const { container } = step
+  const isGated = needsGate(context, container)
   let id: string
   try {
-    id = await create(context, pod, step, signal)
+    id = await create(context, pod, step, isGated, signal)
   } catch (err) {
     signal.throwIfAborted()
     createFailed(context, container, err)
     return
   }
   context.event('Normal', 'Created', `Created container: ${container.name}`, container.name)
-  await startContainer(context, id, container, signal)
+  await startContainer(context, { id, container, isGated }, signal)
 }
 
-async function create(context: PodContext, pod: Pod, step: CreateStep, signal: AbortSignal): Promise<string> {
+async function create(context: PodContext, pod: Pod, step: CreateStep, isGated: boolean, signal: AbortSignal): Promise<string> {
   const { deps, memory } = context
   const { container, attempt, role, streak } = step
   const { sandbox } = memory
@@ -50,6 +51,7 @@ async function create(context: PodContext, pod: Pod, step: CreateStep, signal: A
       }),
       volumeMounts: await volumeMounts(context, container, inner),
       files: await deps.podFiles(pod, sandbox.ip, folder),
+      gate: isGated ? await deps.sandboxes.gate(opts) : undefined,
       terminationLog: await deps.volumes.terminationLog(context.uid, container.name, attempt, opts),
     })
     for (const { source, keys } of skipped) {
@@ -59,6 +61,9 @@ async function create(context: PodContext, pod: Pod, step: CreateStep, signal: A
     return await deps.runtime.create(spec, opts)
   })
 }
+
+const needsGate = ({ memory }: PodContext, { name }: Container): boolean =>
+  memory.sandbox?.hostname !== undefined && !memory.ungated.has(name)
 
 async function volumeMounts(context: PodContext, container: Container, signal: AbortSignal): Promise<readonly Mount[]> {
   const mounts: Mount[] = []
@@ -94,13 +99,21 @@ function createFailed(context: PodContext, { name }: Container, err: unknown): v
   context.wait(`container/${name}`, reason, messageOf(err))
 }
 
-export async function startContainer(context: PodContext, id: string, container: Container, signal: AbortSignal): Promise<void> {
+export interface StartTarget {
+  readonly id: string
+  readonly container: Container
+  readonly isGated: boolean
+}
+
+export async function startContainer(context: PodContext, target: StartTarget, signal: AbortSignal): Promise<void> {
+  const { id, container, isGated } = target
   const { name } = container
   try {
     if (container.lifecycle?.postStart !== undefined) context.memory.postStart.set(id, 'pending')
     await context.deadline(callDeadlineMs, 'start', signal, (inner) => context.deps.runtime.start(id, { signal: inner }))
   } catch (err) {
     signal.throwIfAborted()
+    if (isGated && err instanceof RuntimeError && err.code === 'CannotRun') return await withoutGate(context, id, name, signal)
     const message = `failed to start container "${name}": ${messageOf(err)}`
     context.event('Warning', 'Failed', `Error: ${message}`, name)
     if (err instanceof RuntimeError && err.code === 'CannotRun') cannotRun(context, name, message)
@@ -110,6 +123,13 @@ export async function startContainer(context: PodContext, id: string, container:
   context.event('Normal', 'Started', `Started container ${name}`, name)
   context.clear(`container/${name}`)
   context.clear(`image/${name}`)
+}
+
+/** Whether it is the gate's fault or the container's is seen when the same is made without a gate, at once. */
+async function withoutGate(context: PodContext, id: string, name: string, signal: AbortSignal): Promise<void> {
+  context.memory.ungated.add(name)
+  const { runtime } = context.deps
+  await context.deadline(callDeadlineMs, 'remove', signal, (inner) => runtime.remove(id, { signal: inner }))
 }
 
 /** The engine's state says it from now on, and the back-off of crashes holds; the error itself is shown for a moment. */

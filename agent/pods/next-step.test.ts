@@ -65,7 +65,7 @@ function view({ pod = testPod(), states = [running], remember }: Given): PodView
   return { pod, seen: new Sightings(clock).observe(states), memory, nowMs: clock.monotonicMs(), hashes: specHashes(pod) }
 }
 
-const info = { id: 'i', tags: [], digests: [], sizeBytes: 1, user: '' }
+const info = { id: 'i', tags: [], digests: [], sizeBytes: 1, user: '', entrypoint: ['/run'], command: ['now'], variables: [] }
 const never = testPod({ restartPolicy: 'Never' })
 const withInit = testPod({ initContainers: [{ name: 'init', image: 'web:1' }] })
 

@@ -28,7 +28,11 @@ function finishNext(view: PodView): Step {
 function runNext(view: PodView): Step {
   const misfits = misfitTargets(view)
   if (misfits.length > 0) return { do: 'stop', targets: misfits }
-  if (liveSandbox(view) === undefined) return unless(pendingWait(view, 'sandbox'), earlyImage(view) ?? { do: 'ensureSandbox' })
+  const sandbox = liveSandbox(view)
+  if (sandbox === undefined) return unless(pendingWait(view, 'sandbox'), earlyImage(view) ?? { do: 'ensureSandbox' })
+  // Another one was hidden from us for a while; what ran in it has been stopped above.
+  if (view.seen.sandboxes.length > 1 && pendingWait(view, 'remove') === undefined)
+    return { do: 'removeSandbox', keep: sandbox.containerId }
   if (!view.memory.volumesReady) return unless(pendingWait(view, 'volumes'), { do: 'prepareVolumes' })
   if (!isInitialized(view)) return initNext(view)
   return firstOf(view.pod.spec.containers.map((container) => containerNext(view, container, 'app')))
@@ -102,6 +106,7 @@ function aliveNext({ memory, hashes }: PodView, container: Container, { state, s
     const isStale = sandboxId !== memory.sandbox?.containerId || state.identity.specHash !== hashes.get(container.name)
     return isStale ? { do: 'remove', ids: [state.id] } : { do: 'start', id: state.id, container }
   }
+  if (memory.shut.has(state.id)) return { do: 'remove', ids: [state.id] }
   if (memory.postStart.get(state.id) === 'pending') return { do: 'postStart', id: state.id, container }
   return until(undefined)
 }

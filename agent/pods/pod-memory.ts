@@ -9,6 +9,11 @@ export class PodMemory implements Memory {
   readonly waits = new Map<string, Wait>()
   readonly activities = new Map<string, Activity>()
   readonly postStart = new Map<string, 'pending' | 'done' | 'failed'>()
+  /** Containers with a gate whose commands have begun. */
+  readonly opened = new Set<string>()
+  readonly shut = new Set<string>()
+  /** Containers of the spec to be made without a gate, since the engine has to say what is wrong with their commands. */
+  readonly ungated = new Set<string>()
   unhealthy: Memory['unhealthy'] = new Map()
   stop: Stop | undefined
   sandboxRemoved = false
@@ -20,7 +25,8 @@ export class PodMemory implements Memory {
 
   /** Forgets what is known of containers that are gone. */
   keepOnly(ids: ReadonlySet<string>): void {
-    for (const id of this.postStart.keys()) if (!ids.has(id)) this.postStart.delete(id)
+    for (const known of [this.postStart, this.opened, this.shut])
+      for (const id of known.keys()) if (!ids.has(id)) known.delete(id)
   }
 
   /** What failed because of the pod's own configuration is tried again at once: the configuration has changed. */

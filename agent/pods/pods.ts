@@ -1,7 +1,7 @@
 import { Bell, isAbort, sleep, withDeadline } from '../../lib/async.ts'
 import { Backoff } from '../../lib/backoff.ts'
 import type { Service } from '../../lib/service.ts'
-import type { ContainerState } from '../runtime/runtime.ts'
+import { type ContainerState, isSpareUid } from '../runtime/runtime.ts'
 import { type Backoffs, createBackoffs } from './context.ts'
 import type { PodsDeps } from './deps.ts'
 import { KeyedLanes } from './keyed-lanes.ts'
@@ -25,6 +25,8 @@ interface Shared {
 }
 
 export interface Pods extends Service {
+  /** Whether some pod is being worked on now. */
+  readonly isBusy: boolean
   /** What was last reported of a pod; undefined before that. */
   status(uid: string): PodStatus | undefined
 }
@@ -41,11 +43,16 @@ class PodsService implements Pods {
   readonly #workers = new Map<string, PodWorker>()
   readonly #strangers = new Set<string>()
   readonly #metrics: PodsMetrics
+  #lanes: KeyedLanes | undefined
 
   constructor(deps: PodsDeps, { lanes = 8, pullsAtOnce = 3, relistMs = 20_000 }: PodsOptions) {
     this.#deps = deps
     this.#options = { lanes, pullsAtOnce, relistMs }
     this.#metrics = podsMetrics(deps)
+  }
+
+  get isBusy(): boolean {
+    return (this.#lanes?.size ?? 0) > 0
   }
 
   status(uid: string): PodStatus | undefined {
@@ -75,6 +82,7 @@ class PodsService implements Pods {
         return backoffs.trouble.next(uid)
       },
     })
+    this.#lanes = lanes
     using _desired = desired.subscribe((uids) => {
       for (const uid of uids) lanes.add(uid)
     })
@@ -94,9 +102,10 @@ class PodsService implements Pods {
     }
   }
 
-  /** An event about a pod that is gone already, or about a stranger, makes no worker. */
+  /** An event about a pod that is gone already, about a stranger, or about a sandbox of no pod, makes no worker. */
   #isOurs(uid: string): boolean {
     const { desired } = this.#deps
+    if (isSpareUid(uid)) return false
     return this.#workers.has(uid) || desired.pod(uid) !== undefined || desired.isRemoved(uid)
   }
 
@@ -153,10 +162,11 @@ class PodsService implements Pods {
   /** Wakes the workers of all pods where the engine or the desired state has something that they have not seen. */
   async #relist(lanes: KeyedLanes, signal: AbortSignal): Promise<void> {
     const { runtime, clock, desired, volumes } = this.#deps
-    const states = await withDeadline({ clock, ms: listDeadlineMs, signal, what: 'list' }, (inner) =>
+    const found = await withDeadline({ clock, ms: listDeadlineMs, signal, what: 'list' }, (inner) =>
       runtime.list({ signal: inner }),
     )
-    const byPod = groupByPod(states)
+    this.#deps.sandboxes.noticed(found)
+    const byPod = groupByPod(found.filter(({ identity }) => !isSpareUid(identity.podUid)))
     for (const pod of desired.pods()) {
       const uid = uidOf(pod)
       if (this.#isNews(uid, byPod.get(uid) ?? [])) lanes.add(uid)

@@ -21,7 +21,8 @@ export type Step =
   | { readonly do: 'postStart'; readonly id: string; readonly container: Container }
   | { readonly do: 'stop'; readonly targets: readonly StopTarget[] }
   | { readonly do: 'remove'; readonly ids: readonly string[] }
-  | { readonly do: 'removeSandbox' }
+  /** All, or all but the one to keep. */
+  | { readonly do: 'removeSandbox'; readonly keep?: string }
   | { readonly do: 'cleanUp' }
   /** Nothing of the pod is left on this node. */
   | { readonly do: 'done' }

@@ -10,6 +10,8 @@ export const annotationKeys = {
   streak: 'streak',
   /** The pod's termination grace, for when its object is gone. */
   graceMs: 'grace-ms',
+  /** The host name for which the container's gate waits. */
+  gate: 'gate',
 } as const
 
 /** One attempt at running a container. Times are monotonic milliseconds, so a jump of the wall clock moves nothing. */
@@ -72,6 +74,8 @@ export interface Memory {
   readonly activities: ReadonlyMap<string, Activity>
   /** By container id, for those with a hook that this agent started. */
   readonly postStart: ReadonlyMap<string, 'pending' | 'done' | 'failed'>
+  /** Running containers whose gates could not become their commands. */
+  readonly shut: ReadonlySet<string>
   /** By container id: which probe says that it must be restarted. */
   readonly unhealthy: ReadonlyMap<string, { readonly message: string; readonly graceMs: number | undefined }>
   readonly stop: Stop | undefined

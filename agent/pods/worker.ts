@@ -11,6 +11,7 @@ import type { PullSlots } from './fetch-image.ts'
 import { LastWords } from './last-words.ts'
 import { nextStep } from './next-step.ts'
 import { Sightings } from './observe.ts'
+import { openGates } from './open-gates.ts'
 import { PodMemory } from './pod-memory.ts'
 import { type Pod, type PodStatus, podText } from './pod-types.ts'
 import { previousStatus } from './previous-status.ts'
@@ -145,6 +146,7 @@ export class PodWorker {
     const seen = this.#sightings.observe(states)
     memory.keepOnly(new Set(states.map(({ id }) => id)))
     await this.#lastWords.read(this.#context, seen, signal)
+    await openGates(this.#context, states, signal)
     const nowMs = clock.monotonicMs()
     const wasStopping = memory.stop !== undefined
     memory.stop = stopWanted({
@@ -226,7 +228,7 @@ export class PodWorker {
 
   #facts({ memory }: PodView): StatusFacts {
     const { uid, deps } = this.#options
-    const isHeld = (id: string): boolean => memory.postStart.get(id) === 'pending'
+    const isHeld = (id: string): boolean => memory.postStart.get(id) === 'pending' || memory.shut.has(id)
     return {
       isReady: (id) => !isHeld(id) && deps.probes.isReady(uid, id),
       isStarted: (id) => !isHeld(id) && deps.probes.isStarted(uid, id),

@@ -4,7 +4,11 @@ import type { AbortOptions } from '../../lib/async.ts'
 /** What kind of container: the sandbox owns a pod's network and IPC namespaces, the others join it. */
 export type ContainerRole = 'sandbox' | 'init' | 'app'
 
-/** Written as labels on the container: everything by which an agent that knows nothing finds its own again (law 6). */
+/** Sandboxes that were prepared ahead and belong to no pod yet have UIDs that begin so. */
+export const spareUidPrefix = 'spare-'
+export const isSpareUid = (podUid: string): boolean => podUid.startsWith(spareUidPrefix)
+
+/** Written as labels on the container, or said by its name: everything by which an agent that knows nothing finds its own again (law 6). */
 export interface ContainerIdentity {
   readonly podUid: string
   readonly podNamespace: string
@@ -39,10 +43,12 @@ export interface ContainerSpec {
   readonly processesOf: string | undefined
   readonly hostNetwork: boolean
   /**
-   * With `hostNetwork`: its program leaves the host's network for one of its own at once, and may do that. Half as long
-   * as the engine takes to make one.
+   * A network namespace of its own in which the engine sets up nothing, and which it does not manage: half as long as the
+   * engine takes to make one.
    */
-  readonly leavesNetwork?: boolean
+  readonly bareNetwork?: boolean
+  /** Its command begins when the kernel's host name is this one. The program that waits lies at `program` on the host. */
+  readonly gate?: { readonly hostname: string; readonly program: string; readonly command: readonly string[] }
   readonly hostname: string | undefined
   readonly cpuShares: number | undefined
   /** Micro-CPUs: 500_000 is half a core. */
@@ -95,6 +101,11 @@ export interface ImageInfo {
   readonly sizeBytes: number
   /** `USER` of the image, for runAsNonRoot. */
   readonly user: string
+  /** What a container runs that says nothing else. */
+  readonly entrypoint: readonly string[]
+  readonly command: readonly string[]
+  /** Names of the variables that the image sets. */
+  readonly variables: readonly string[]
 }
 
 export interface RegistryAuth {
@@ -152,6 +163,12 @@ export interface Runtime {
   start(id: string, opts: AbortOptions): Promise<void>
   /** SIGTERM (or the image's signal), after `graceMs` SIGKILL. Returns when it has ended. Gone or ended is fine. */
   stop(id: string, graceMs: number, opts: AbortOptions): Promise<void>
+  /**
+   * Makes the spare sandbox `spare` that of a pod: it gets the name, and with it the identity, by which `create` would
+   * make one. A name has one bearer, so that there can be no two; false when it has one already. NotFound: nobody has
+   * the spare's name any more, because it is gone or was taken.
+   */
+  adopt(spare: ContainerIdentity, identity: ContainerIdentity, opts: AbortOptions): Promise<boolean>
   /** Gone is fine. A running one is killed. */
   remove(id: string, opts: AbortOptions): Promise<void>
   events(opts: AbortOptions): AsyncIterable<ContainerEvent>

@@ -1,13 +1,15 @@
+import { elfFile, programArchitecture } from './elf.ts'
+
 /**
  * The first process of a sandbox, as bytes: it waits for signals, reaps the children that a shared process table may
  * leave it, and ends on SIGTERM or SIGINT. With an argument (any) it first moves to a network namespace of its own and
  * gives up all its capabilities; where it may not, it ends with 1. Written here because no compiler may be on the node; a
  * static ELF file of one loadable segment.
  */
-export function pauseElf(architecture: string): Uint8Array {
-  if (architecture === 'x86_64' || architecture === 'amd64') return elf(62, x86Code())
-  if (architecture === 'aarch64' || architecture === 'arm64') return elf(183, armCode())
-  throw new RangeError(`no sandbox program for the architecture "${architecture}"`)
+export function pauseElf(name: string): Uint8Array {
+  const architecture = programArchitecture(name)
+  if (architecture === undefined) throw new RangeError(`no sandbox program for the architecture "${name}"`)
+  return elfFile(architecture, architecture === 'amd64' ? x86Code() : armCode())
 }
 
 /** Bit n-1 stands for signal n: SIGINT 2, SIGTERM 15, SIGCHLD 17. */
@@ -15,37 +17,6 @@ const waitedSignals = (1n << 1n) | (1n << 14n) | (1n << 16n)
 const sigChld = 17
 const cloneNewNet = 0x40000000
 const capabilityVersion = 0x20080522
-const headerBytes = 64 + 2 * 56
-const loadAddress = 0x400000n
-
-function elf(machine: number, code: Uint8Array): Uint8Array {
-  const file = Buffer.alloc(headerBytes + code.length)
-  // 64 bit, little-endian, version 1; type executable.
-  file.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1])
-  file.writeUInt16LE(2, 16)
-  file.writeUInt16LE(machine, 18)
-  file.writeUInt32LE(1, 20)
-  file.writeBigUInt64LE(loadAddress + BigInt(headerBytes), 24)
-  file.writeBigUInt64LE(64n, 32)
-  file.writeUInt16LE(64, 52)
-  file.writeUInt16LE(56, 54)
-  file.writeUInt16LE(2, 56)
-  file.writeUInt16LE(64, 58)
-  // PT_LOAD of the whole file, readable and executable.
-  file.writeUInt32LE(1, 64)
-  file.writeUInt32LE(5, 68)
-  file.writeBigUInt64LE(loadAddress, 80)
-  file.writeBigUInt64LE(loadAddress, 88)
-  file.writeBigUInt64LE(BigInt(file.length), 96)
-  file.writeBigUInt64LE(BigInt(file.length), 104)
-  file.writeBigUInt64LE(0x10000n, 112)
-  // PT_GNU_STACK, readable and writable: no executable stack.
-  file.writeUInt32LE(0x6474e551, 120)
-  file.writeUInt32LE(6, 124)
-  file.writeBigUInt64LE(16n, 168)
-  file.set(code, headerBytes)
-  return file
-}
 
 const x86Syscall = [0x0f, 0x05]
 const x86Load = (register: number, value: number): number[] => [0xb8 + register, ...u32(value)]

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Pod } from '../../api/kinds/pod.ts'
-import { hostPortsOf, needsEngineNetwork, sandboxSpec } from './sandbox-spec.ts'
+import { canTakeSpare, hostPortsOf, sandboxSpec, sparePod } from './sandbox-spec.ts'
 
 function pod(spec: Partial<Pod['spec']> = {}): Pod {
   const ports = [
@@ -38,14 +38,31 @@ test('with the node’s network there is neither an address nor a host name of i
   expect(spec).toMatchObject({ annotations: {}, hostNetwork: true, hostname: undefined })
 })
 
-test('a sandbox that makes its own network says so on its label, and is told by an argument', () => {
-  const spec = sandboxSpec({ pod: pod(), attempt: 0, image: 'skiff/pause:x', ip: '10.85.3.2', leavesNetwork: true })
-  expect(spec).toMatchObject({ hostNetwork: true, leavesNetwork: true, hostname: 'web', args: ['own'] })
-  expect(spec.annotations).toMatchObject({ ip: '10.85.3.2', network: 'own' })
+test('a sandbox has a network of its own that the engine leaves alone', () => {
+  const spec = sandboxSpec({ pod: pod(), attempt: 0, image: 'skiff/pause:x', ip: '10.85.3.2' })
+  expect(spec).toMatchObject({ hostNetwork: false, bareNetwork: true, hostname: 'web' })
+  expect(spec.annotations).not.toHaveProperty('spare')
 })
 
-test('only the engine can set kernel settings of a network, and the node’s network is nobody’s to leave', () => {
-  expect(needsEngineNetwork(pod())).toBe(false)
-  expect(needsEngineNetwork(pod({ hostNetwork: true }))).toBe(true)
-  expect(needsEngineNetwork(pod({ securityContext: { sysctls: [{ name: 'net.core.somaxconn', value: '9' }] } }))).toBe(true)
+test('a sandbox for any pod says so on its label', () => {
+  const spec = sandboxSpec({ pod: sparePod('7'), attempt: 0, image: 'skiff/pause:x', ip: '10.85.3.2' })
+  expect(spec).toMatchObject({ annotations: { ip: '10.85.3.2', spare: 'spare-7' }, identity: { podUid: 'spare-7' } })
+})
+
+const plain = { containers: [{ name: 'main', image: 'x' }] }
+const mounting = (mountPath: string) => ({
+  containers: [{ name: 'main', image: 'x', volumeMounts: [{ name: 'v', mountPath }] }],
+})
+test.each<[string, Partial<Pod['spec']>, boolean]>([
+  ['a plain pod', plain, true],
+  ['a pod with host ports', {}, false],
+  ['a pod with the node’s network', { ...plain, hostNetwork: true }, false],
+  ['a pod with kernel settings', { ...plain, securityContext: { sysctls: [{ name: 'net.core.somaxconn', value: '9' }] } }, false],
+  ['a pod that mounts something beside the gate', mounting('/dev/shm'), true],
+  ['a pod that mounts something over the gate’s folder', mounting('/dev'), false],
+  ['a pod that mounts something over all', mounting('/'), false],
+  ['a pod that mounts something at the gate’s place', mounting('/dev/../dev/skiff-gate'), false],
+  ['a pod whose init container does', { ...plain, initContainers: mounting('/dev/').containers }, false],
+])('whether %s can take a sandbox that was prepared ahead', (_what, spec, can) => {
+  expect(canTakeSpare(pod(spec))).toBe(can)
 })

@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto'
+import { posix } from 'node:path'
 import type { Pod } from '../../api/kinds/pod.ts'
 import { encodePorts, type HostPort } from '../network/host-ports.ts'
-import type { ContainerSpec } from '../runtime/runtime.ts'
+import { gatePath } from '../runtime/gate-path.ts'
+import { type ContainerSpec, isSpareUid, spareUidPrefix } from '../runtime/runtime.ts'
 
 /** Labels by which a sandbox's address and ports are found again. */
-export const annotationKeys = { ip: 'ip', hostPorts: 'host-ports', network: 'network' } as const
+export const annotationKeys = { ip: 'ip', hostPorts: 'host-ports', network: 'network', spare: 'spare' } as const
 
-/** The annotation of a sandbox that made its network itself. */
+/** The annotation of a sandbox of an older agent that made its network itself. */
 export const ownNetwork = 'own'
 
 export interface SandboxInput {
@@ -15,20 +17,31 @@ export interface SandboxInput {
   readonly image: string
   /** Undefined with the host's network. */
   readonly ip: string | undefined
-  /** The sandbox's own program makes its network namespace, not the engine. */
-  readonly leavesNetwork?: boolean
 }
 
-/** The engine sets the kernel settings of a network namespace only where it made that. */
-export const needsEngineNetwork = (pod: Pod): boolean =>
-  pod.spec.hostNetwork === true || (pod.spec.securityContext?.sysctls ?? []).length > 0
+/** A pod that is none, of which a sandbox is made that any pod can take. */
+export const sparePod = (id: string): Pod => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name: 'spare', namespace: '', uid: `${spareUidPrefix}${id}` },
+  spec: { containers: [] },
+})
+
+/** Whether a sandbox that was prepared without knowing the pod is as good as one made for it. */
+export function canTakeSpare(pod: Pod): boolean {
+  const { hostNetwork, securityContext, containers, initContainers = [] } = pod.spec
+  if (hostNetwork === true || (securityContext?.sysctls ?? []).length > 0 || hostPortsOf(pod).length > 0) return false
+  // There the gate lies.
+  const mounts = [...containers, ...initContainers].flatMap(({ volumeMounts = [] }) => volumeMounts)
+  return !mounts.some(({ mountPath }) => posix.relative(mountPath, gatePath).split('/')[0] !== '..')
+}
 
 export function podUidOf(pod: Pod): string {
   return pod.metadata.uid ?? ''
 }
 
 /** The container that owns a pod's namespaces. */
-export function sandboxSpec({ pod, attempt, image, ip, leavesNetwork = false }: SandboxInput): ContainerSpec {
+export function sandboxSpec({ pod, attempt, image, ip }: SandboxInput): ContainerSpec {
   const hostNetwork = pod.spec.hostNetwork === true
   const ports = hostPortsOf(pod)
   return {
@@ -43,14 +56,14 @@ export function sandboxSpec({ pod, attempt, image, ip, leavesNetwork = false }: 
     },
     image,
     command: undefined,
-    args: leavesNetwork ? [ownNetwork] : undefined,
+    args: undefined,
     env: [],
     workingDir: undefined,
     mounts: [],
     sandboxId: undefined,
     processesOf: undefined,
-    hostNetwork: hostNetwork || leavesNetwork,
-    leavesNetwork,
+    hostNetwork,
+    bareNetwork: !hostNetwork,
     hostname: hostNetwork ? undefined : hostnameOf(pod),
     // The least there is: it only waits.
     cpuShares: 2,
@@ -69,7 +82,7 @@ export function sandboxSpec({ pod, attempt, image, ip, leavesNetwork = false }: 
     sysctls: Object.fromEntries((pod.spec.securityContext?.sysctls ?? []).map(({ name, value }) => [name, value])),
     annotations: {
       ...(ip !== undefined && { [annotationKeys.ip]: ip }),
-      ...(leavesNetwork && { [annotationKeys.network]: ownNetwork }),
+      ...(isSpareUid(podUidOf(pod)) && { [annotationKeys.spare]: podUidOf(pod) }),
       ...(ports.length > 0 && { [annotationKeys.hostPorts]: encodePorts(ports) }),
     },
   }

@@ -1,16 +1,29 @@
 import type { Pod } from '../../api/kinds/pod.ts'
-import type { AbortOptions } from '../../lib/async.ts'
+import { type AbortOptions, aborted } from '../../lib/async.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
+import { uuid } from '../../lib/random.ts'
+import type { Service } from '../../lib/service.ts'
 import type { Sandbox, Sandboxes } from '../contracts.ts'
 import type { RunCommand } from '../host/command.ts'
 import { AddressPool } from '../network/address-pool.ts'
-import type { Cidr } from '../network/cidr.ts'
+import { type Cidr, contains, parseIp } from '../network/cidr.ts'
 import { assertPortsFree, decodePorts, type HostPorts } from '../network/host-ports.ts'
 import type { NodeNetwork, ReadyNetwork } from '../network/node-network.ts'
-import { type ContainerState, type Runtime, RuntimeError } from '../runtime/runtime.ts'
+import { type ContainerState, isSpareUid, type Runtime, RuntimeError } from '../runtime/runtime.ts'
+import type { Gates } from './gates.ts'
 import { ensurePauseImage } from './pause-image.ts'
-import { annotationKeys, hostPortsOf, needsEngineNetwork, ownNetwork, podUidOf, sandboxSpec } from './sandbox-spec.ts'
+import {
+  annotationKeys,
+  canTakeSpare,
+  hostnameOf,
+  hostPortsOf,
+  ownNetwork,
+  podUidOf,
+  sandboxSpec,
+  sparePod,
+} from './sandbox-spec.ts'
+import { Spares, type SparesOptions } from './spares.ts'
 import { Wiring } from './wiring.ts'
 
 export interface SandboxesOptions {
@@ -22,26 +35,34 @@ export interface SandboxesOptions {
   readonly run: RunCommand
   /** How sandboxes are connected; by `run` unless said otherwise. */
   readonly wiring?: Pick<Wiring, 'make' | 'ensure' | 'remove'>
+  /** How their containers get their host names; without it none is prepared ahead, and none that was can be used. */
+  readonly gates?: Pick<Gates, 'program' | 'open' | 'name'>
+  /** Sandboxes prepared ahead; none without it. */
+  readonly spares?: Pick<SparesOptions, 'size' | 'isBusy' | 'random'>
   readonly clock: Clock
   readonly log: Log
 }
 
-export function createSandboxes(options: SandboxesOptions): Sandboxes & { adopt(opts: AbortOptions): Promise<void> } {
+export function createSandboxes(options: SandboxesOptions): Sandboxes & Service & { adopt(opts: AbortOptions): Promise<void> } {
   return new DockerSandboxes(options)
 }
 
-class DockerSandboxes implements Sandboxes {
+/** Spares leave so many addresses to pods that cannot take one. */
+const addressesKept = 16
+
+class DockerSandboxes implements Sandboxes, Service {
+  readonly name = 'sandboxes'
   readonly #options: SandboxesOptions
   readonly #wiring: Pick<Wiring, 'make' | 'ensure' | 'remove'>
   #adoption: { readonly range: string; readonly pool: Promise<AddressPool> } | undefined
   #pool: AddressPool | undefined
   #image: string | undefined
-  /** This engine's containers may not leave the host's network: a namespace of their own is refused, or not theirs to make. */
-  #leavingFails = false
+  readonly #spares: Spares | undefined
 
   constructor(options: SandboxesOptions) {
     this.#options = options
     this.#wiring = options.wiring ?? new Wiring(options.run, options.clock)
+    this.#spares = this.#newSpares()
   }
 
   async ensure(pod: Pod, seen: readonly ContainerState[], opts: AbortOptions): Promise<Sandbox> {
@@ -49,11 +70,12 @@ class DockerSandboxes implements Sandboxes {
     if (network !== undefined) await this.#adoptFor(network)
     const [newest, ...older] = newestFirst(seen, podUidOf(pod))
     if (newest?.status === 'running') return await this.#connect(pod, newest, network, opts)
-    if (newest !== undefined && isBare(newest) && newest.exitCode === 1) this.#stopLeaving('its program may not make a network')
     const isUnstarted = newest?.status === 'created' && newest.error === undefined
     // The dead ones go first: their host ports are wanted again.
     for (const dead of older) await this.#discard(dead, opts)
     if (newest !== undefined && !isUnstarted) await this.#discard(newest, opts)
+    const spare = newest === undefined && network !== undefined ? await this.#takeSpare(pod, network, opts) : undefined
+    if (spare !== undefined) return spare
     const attempt = newest === undefined ? 0 : newest.identity.attempt + (isUnstarted ? 0 : 1)
     const state = await this.#make(pod, { attempt, before: newest?.annotations[annotationKeys.ip] }, network, opts)
     if (network !== undefined && !isUnstarted) await this.#wireNew(state, network, opts)
@@ -62,6 +84,31 @@ class DockerSandboxes implements Sandboxes {
 
   async remove(podUid: string, seen: readonly ContainerState[], opts: AbortOptions): Promise<void> {
     for (const state of newestFirst(seen, podUid)) await this.#discard(state, opts)
+  }
+
+  noticed(all: readonly ContainerState[]): void {
+    this.#spares?.noticed(all)
+  }
+
+  gate(opts: AbortOptions): Promise<string> {
+    return this.#gates().program(opts)
+  }
+
+  async open({ id, pid, status }: ContainerState, hostname: string, opts: AbortOptions): Promise<boolean> {
+    if (status !== 'running' || pid === undefined) return true
+    return await this.#gates().open({ containerId: id, pid }, hostname, opts)
+  }
+
+  #gates(): Pick<Gates, 'program' | 'open' | 'name'> {
+    const { gates } = this.#options
+    if (gates === undefined) throw new RuntimeError('Unavailable', 'this node has no program for gates')
+    return gates
+  }
+
+  /** Keeps sandboxes ready that no pod has asked for yet. */
+  async run(signal: AbortSignal): Promise<void> {
+    if (this.#spares === undefined) await aborted(signal)
+    else await this.#spares.run(signal)
   }
 
   /** Takes note of the addresses and ports of the sandboxes that are there. */
@@ -119,7 +166,6 @@ class DockerSandboxes implements Sandboxes {
   ): Promise<ContainerState> {
     const { runtime } = this.#options
     const ownPorts = hostPortsOf(pod)
-    const leavesNetwork = !this.#leavingFails && !needsEngineNetwork(pod)
     const owner = `${podUidOf(pod)}/${attempt}`
     const pool = network === undefined ? undefined : await this.#adoptFor(network)
     if (ownPorts.length > 0) await assertPortsFree(ownPorts)
@@ -127,8 +173,8 @@ class DockerSandboxes implements Sandboxes {
     let id: string | undefined
     try {
       if (ip !== undefined) this.#options.hostPorts.reserve(owner, { ip, ports: ownPorts })
-      id = await this.#create(pod, attempt, { ip, leavesNetwork }, opts)
-      await this.#start(id, leavesNetwork, opts)
+      id = await this.#create(pod, attempt, ip, opts)
+      await runtime.start(id, opts)
       const state = (await runtime.listPod(podUidOf(pod), opts)).find((container) => container.id === id)
       if (state?.status === 'running') return state
       throw new RuntimeError('NotFound', `the sandbox of the pod ended at once: ${state?.error ?? 'no reason given'}`)
@@ -139,41 +185,90 @@ class DockerSandboxes implements Sandboxes {
     }
   }
 
-  /** What goes wrong here for want of a right goes right at the next attempt, which lets the engine make the network. */
-  async #start(id: string, leavesNetwork: boolean, opts: AbortOptions): Promise<void> {
-    try {
-      await this.#options.runtime.start(id, opts)
-    } catch (err) {
-      if (leavesNetwork && err instanceof RuntimeError && err.code === 'CannotRun') this.#stopLeaving(err.message)
-      throw err
-    }
-  }
-
-  #stopLeaving(reason: string): void {
-    if (this.#leavingFails) return
-    this.#leavingFails = true
-    this.#options.log.warn('the engine makes the network of sandboxes from now on, which takes longer', { reason })
-  }
-
-  async #create(
-    pod: Pod,
-    attempt: number,
-    { ip, leavesNetwork }: { readonly ip: string | undefined; readonly leavesNetwork: boolean },
-    opts: AbortOptions,
-  ): Promise<string> {
+  async #create(pod: Pod, attempt: number, ip: string | undefined, opts: AbortOptions): Promise<string> {
     const { runtime } = this.#options
     for (const isLast of [false, true]) {
       this.#image ??= await ensurePauseImage(runtime, opts)
       try {
-        return await runtime.create(sandboxSpec({ pod, attempt, image: this.#image, ip, leavesNetwork }), opts)
+        return await runtime.create(sandboxSpec({ pod, attempt, image: this.#image, ip }), opts)
       } catch (err) {
-        if (leavesNetwork && err instanceof RuntimeError && err.code === 'InvalidSpec') this.#stopLeaving(err.message)
         // Somebody pruned the node's images.
         if (isLast || !(err instanceof RuntimeError) || err.code !== 'ImageNotFound') throw err
         this.#image = undefined
       }
     }
     throw new RuntimeError('ImageNotFound', 'the sandbox image cannot be kept on this node')
+  }
+
+  /** Takes a sandbox that was prepared ahead. Undefined when there is none, or none will do. */
+  async #takeSpare(pod: Pod, network: ReadyNetwork, opts: AbortOptions): Promise<Sandbox | undefined> {
+    const spares = canTakeSpare(pod) ? this.#spares : undefined
+    if (spares === undefined) return undefined
+    for (let spare = spares.take(); spare !== undefined; spare = spares.take()) {
+      const state = await this.#adopt(pod, spare, spares, opts)
+      if (state === undefined) continue
+      try {
+        return await this.#connect(pod, state, network, opts)
+      } catch (err) {
+        if (!isNotFound(err)) throw err
+        this.#options.log.info('a sandbox that was prepared ahead had ended', { container: spare.id })
+        await this.#discard(state, opts)
+      }
+    }
+    return undefined
+  }
+
+  /** Undefined when the spare is not there any more. */
+  async #adopt(pod: Pod, spare: ContainerState, spares: Spares, opts: AbortOptions): Promise<ContainerState | undefined> {
+    const { identity } = sandboxSpec({ pod, attempt: 0, image: spare.image, ip: undefined })
+    let isOurs: boolean
+    try {
+      isOurs = await this.#options.runtime.adopt(spare.identity, identity, opts)
+    } catch (err) {
+      spares.lost(spare)
+      if (isNotFound(err)) return undefined
+      throw err
+    }
+    if (!isOurs) {
+      spares.giveBack(spare)
+      throw new RuntimeError('Conflict', 'the pod has a sandbox already; looking again')
+    }
+    spares.taken(spare)
+    return { ...spare, identity }
+  }
+
+  #newSpares(): Spares | undefined {
+    const { runtime, network, spares, clock, log } = this.#options
+    if (spares === undefined) return undefined
+    return new Spares({
+      ...{ ...spares, clock, log },
+      list: (opts) => runtime.list(opts),
+      make: async (opts) => {
+        const ready = await network.ready(opts)
+        if ((await this.#adoptFor(ready)).left < addressesKept) return undefined
+        const pod = sparePod(uuid(spares.random))
+        const state = await this.#make(pod, { attempt: 0, before: undefined }, ready, opts)
+        await this.#wireNew(state, ready, opts)
+        await this.#connect(pod, state, ready, opts)
+        return state
+      },
+      keep: async (state, opts) => {
+        const ready = await network.ready(opts)
+        const address = parseIp(state.annotations[annotationKeys.ip] ?? '')
+        if (address === undefined || !contains(ready.pods, address)) return false
+        await this.#connect(sparePod(''), state, ready, opts)
+        return true
+      },
+      // Under a name by which nobody takes it.
+      discard: async (state, opts) => {
+        if (state.identity.attempt === 0) await runtime.adopt(state.identity, { ...state.identity, attempt: 1 }, opts)
+        await this.#discard(state, opts)
+      },
+      settle: (spare, now) => {
+        if (now === undefined) this.#release(ownerOf(spare))
+        else this.#pool?.transfer(ownerOf(spare), ownerOf(now))
+      },
+    })
   }
 
   /** The short way for one that has just been started; what goes wrong here is put right by the long way. */
@@ -195,13 +290,19 @@ class DockerSandboxes implements Sandboxes {
     if (ip === undefined || state.pid === undefined)
       throw new RuntimeError('NotFound', `the sandbox of pod "${pod.metadata.name}" has no address`)
     const pool = await this.#adoptFor(network)
+    const { [annotationKeys.spare]: spareUid } = state.annotations
+    const isTaken = spareUid !== undefined && !isSpareUid(state.identity.podUid)
+    if (isTaken) pool.transfer(`${spareUid}/0`, ownerOf(state))
     if (!pool.claim(ip, ownerOf(state))) {
       await this.#discard(state, opts)
       throw new RuntimeError('Conflict', `address ${ip} of the sandbox belongs to another pod; making a new one`)
     }
     this.#options.hostPorts.reserve(ownerOf(state), { ip, ports: hostPortsOf(pod) })
     await this.#wiring.ensure({ containerId: state.id, pid: state.pid, ip, isBare: isBare(state) }, network, opts)
-    return { containerId: state.id, ip }
+    if (!isTaken) return { containerId: state.id, ip }
+    const hostname = hostnameOf(pod)
+    await this.#gates().name({ containerId: state.id, pid: state.pid }, hostname, opts)
+    return { containerId: state.id, ip, hostname }
   }
 
   async #discard(state: ContainerState, opts: AbortOptions): Promise<void> {
@@ -221,6 +322,8 @@ function newestFirst(seen: readonly ContainerState[], podUid: string): readonly 
     .filter(({ identity }) => identity.role === 'sandbox' && identity.podUid === podUid)
     .sort((a, b) => b.identity.attempt - a.identity.attempt)
 }
+
+const isNotFound = (err: unknown): boolean => err instanceof RuntimeError && err.code === 'NotFound'
 
 const isBare = ({ annotations }: ContainerState): boolean => annotations[annotationKeys.network] === ownNetwork
 

@@ -50,6 +50,8 @@ export interface SimAgentOptions {
 }
 
 const drainMs = 5_000
+/** Few, so that there are pods with and without one. */
+export const spareSandboxes = 2
 const backoffs = { baseMs: 200, maxMs: 10_000, resetAfterMs: 60_000 }
 
 /** The agent as `agent/agent.ts` puts it together, on a pretended host. */
@@ -66,11 +68,20 @@ export async function runSimAgent({ node, net, process, addresses, plant, log, s
     await process.call(opts.signal, async () => undefined)
   }
   const wiring = { make: wire, ensure: wire, remove: async () => undefined }
+  const enter = async <T>(result: T, opts: { readonly signal: AbortSignal }): Promise<T> =>
+    await process.call(opts.signal, async () => result)
+  const gates = {
+    program: (opts: { readonly signal: AbortSignal }) => enter('/nonexistent/gate', opts),
+    name: (_target: unknown, _hostname: string, opts: { readonly signal: AbortSignal }) => enter(undefined, opts),
+    open: (_target: unknown, _hostname: string, opts: { readonly signal: AbortSignal }) => enter(true, opts),
+  }
+  let isBusy = (): boolean => true
   const network = new NodeNetwork({ bridge: 'skiff0', run, log })
   const sandboxes = createSandboxes({
-    ...{ runtime, network, run, wiring, clock, log },
+    ...{ runtime, network, run, wiring, gates, clock, log },
     hostPorts: new HostPorts(),
     nodeIp: facts.ip,
+    spares: { size: spareSandboxes, isBusy: () => isBusy(), random },
   })
   const proxy = {
     update: (table: ServiceTable) => {
@@ -108,7 +119,12 @@ export async function runSimAgent({ node, net, process, addresses, plant, log, s
     podFiles: async () => [],
     services: () => desired.services?.services ?? [],
   })
-  const groups: readonly (readonly Service[])[] = [[follower, probes], [pods], [session, nodeWatch]]
+  isBusy = () => pods.isBusy
+  const groups: readonly (readonly Service[])[] = [
+    [follower, probes],
+    [pods, sandboxes],
+    [session, nodeWatch],
+  ]
   await superviseGroups(groups, { clock, log, backoff: new Backoff({ ...backoffs, clock, random }), signal, drainMs })
 }
 

@@ -1,7 +1,9 @@
+import { isSpareUid } from '../../agent/runtime/runtime.ts'
 import type { Deployment } from '../../api/kinds/deployment.ts'
 import type { Node } from '../../api/kinds/node.ts'
 import type { Pod } from '../../api/kinds/pod.ts'
 import { type ApiObject, controllerOf, keyOf } from '../../api/meta/object-meta.ts'
+import { spareSandboxes } from './agent.ts'
 import { configDifferences, serviceDifferences } from './end-details.ts'
 import type { Seen } from './look.ts'
 import { isActive, isFinished, isReady } from './pods.ts'
@@ -131,12 +133,12 @@ function namespaceDifferences({ namespaces, placed }: Seen, wish: Wish): readonl
 function containerDifferences({ pods, containers }: Seen, { forgetful, deceived }: Allowed): readonly string[] {
   const wrong: string[] = []
   const byUid = new Map(pods.map((pod) => [pod.metadata.uid ?? '', pod]))
-  for (const { node, identity } of containers) {
+  for (const { node, identity } of containers.filter((one) => !isSpareUid(one.identity.podUid))) {
     const pod = byUid.get(identity.podUid)
     if (pod?.spec.nodeName !== node && !forgetful.has(node))
       wrong.push(`${node} has a container of ${identity.podName}, which is gone`)
   }
-  return [...wrong, ...readyDifferences(pods, containers, deceived)]
+  return [...wrong, ...spareDifferences(containers), ...readyDifferences(pods, containers, deceived)]
 }
 
 function readyDifferences(
@@ -160,4 +162,14 @@ function readyDifferences(
     addresses.set(ip, name)
   }
   return wrong
+}
+
+/** What was prepared ahead is ready, and not more than it was to be. */
+function spareDifferences(containers: Seen['containers']): readonly string[] {
+  const spares = containers.filter(({ identity }) => isSpareUid(identity.podUid))
+  const byNode = Map.groupBy(spares, ({ node }) => node)
+  return [...byNode].flatMap(([node, own]) => [
+    ...(own.length > spareSandboxes ? [`${node} has ${own.length} spare sandboxes`] : []),
+    ...own.filter(({ status }) => status !== 'running').map(({ id }) => `${node} has a dead spare sandbox ${id.slice(0, 8)}`),
+  ])
 }

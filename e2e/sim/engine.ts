@@ -123,6 +123,7 @@ export class SimEngine {
       list: (opts) => call(opts, async (inner) => this.#told(await runtime.list(inner))),
       listPod: (uid, opts) =>
         call(opts, async (inner) => this.#told(await runtime.listPod(uid, inner)).filter((one) => one.identity.podUid === uid)),
+      adopt: (spare, identity, opts) => call(opts, (inner) => runtime.adopt(spare, identity, inner)),
       create: (spec: ContainerSpec, opts) => call(opts, (inner) => runtime.create(spec, inner)),
       start: (id, opts) =>
         call(opts, async (inner) => {

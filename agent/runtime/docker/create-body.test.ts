@@ -54,7 +54,6 @@ test('what the host lacks is not asked for', () => {
   expect(lowered?.CapAdd).not.toContain('SYS_RESOURCE')
   expect(body({ capabilitiesAdd: ['CAP_SYS_RESOURCE', 'net_admin'] }, limited).HostConfig?.CapAdd).toEqual(['NET_ADMIN'])
   expect(body({ capabilitiesAdd: ['SYS_RESOURCE'] }).HostConfig?.CapAdd).toEqual(['SYS_RESOURCE'])
-  expect(body({ leavesNetwork: true }).HostConfig?.CapAdd).toEqual(['SYS_ADMIN'])
 })
 
 const anySpec: fc.Arbitrary<Partial<ContainerSpec>> = fc.record({

@@ -1,5 +1,6 @@
 import type { ContainerCreateOptions, HostConfig } from 'dockerode'
-import type { ContainerSpec } from '../runtime.ts'
+import { gatePath } from '../gate-path.ts'
+import type { ContainerSpec, Mount } from '../runtime.ts'
 import { capabilityNames, type HostRights } from './host-rights.ts'
 import { containerName, labelsOf } from './labels.ts'
 
@@ -26,8 +27,8 @@ export function createBody(spec: ContainerSpec, options: CreateOptions): Contain
   return {
     name: containerName(spec.identity),
     Image: spec.image,
-    ...(hasWords(spec.command) && { Entrypoint: [...spec.command] }),
-    ...(hasWords(spec.args) && { Cmd: [...spec.args] }),
+    ...words(spec),
+    ...(spec.bareNetwork === true && { NetworkDisabled: true }),
     ...(spec.hostname !== undefined && { Hostname: spec.hostname }),
     ...(spec.workingDir !== undefined && { WorkingDir: spec.workingDir }),
     ...(spec.user !== undefined && { User: spec.user }),
@@ -41,6 +42,11 @@ export function createBody(spec: ContainerSpec, options: CreateOptions): Contain
   }
 }
 
+function words({ command, args, gate }: ContainerSpec): Pick<ContainerCreateOptions, 'Entrypoint' | 'Cmd'> {
+  if (gate !== undefined) return { Entrypoint: [gatePath, gate.hostname], Cmd: [...gate.command] }
+  return { ...(hasWords(command) && { Entrypoint: [...command] }), ...(hasWords(args) && { Cmd: [...args] }) }
+}
+
 function hasWords(words: readonly string[] | undefined): words is readonly string[] {
   return words !== undefined && words.length > 0
 }
@@ -52,7 +58,7 @@ function hostConfig(spec: ContainerSpec, options: CreateOptions): HostConfig {
     ...limits(spec),
     ...rights(spec, options.rights),
     // The Mounts form takes any path as it is and never makes a missing source; the short form splits at colons.
-    Mounts: spec.mounts.map(({ source, target, readOnly }) => ({
+    Mounts: [...spec.mounts, ...gateMount(spec)].map(({ source, target, readOnly }) => ({
       Type: 'bind' as const,
       Source: source,
       Target: target,
@@ -70,6 +76,10 @@ function hostConfig(spec: ContainerSpec, options: CreateOptions): HostConfig {
       Config: { 'max-size': String(options.logMaxBytes), 'max-file': String(options.logMaxFiles) },
     },
   }
+}
+
+function gateMount({ gate }: ContainerSpec): readonly Mount[] {
+  return gate === undefined ? [] : [{ source: gate.program, target: gatePath, readOnly: true }]
 }
 
 function namespaces(spec: ContainerSpec): HostConfig {
@@ -100,10 +110,7 @@ function rights(spec: ContainerSpec, { missingCapabilities }: HostRights): HostC
     return loweredPrivileges(missingCapabilities, security)
   }
   return {
-    CapAdd: withoutMissing(
-      spec.leavesNetwork === true ? [...spec.capabilitiesAdd, 'SYS_ADMIN'] : spec.capabilitiesAdd,
-      missingCapabilities,
-    ),
+    CapAdd: withoutMissing(spec.capabilitiesAdd, missingCapabilities),
     CapDrop: spec.capabilitiesDrop.map(bare),
     SecurityOpt: security,
   }

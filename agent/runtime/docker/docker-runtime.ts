@@ -5,6 +5,7 @@ import type { Log } from '../../../lib/log.ts'
 import type { Metrics } from '../../../lib/metrics.ts'
 import {
   type ContainerEvent,
+  type ContainerIdentity,
   type ContainerSpec,
   type ContainerState,
   type EngineInfo,
@@ -20,7 +21,7 @@ import { containerEvents } from './events.ts'
 import { containerExec } from './exec.ts'
 import { fullRights, type HostRights } from './host-rights.ts'
 import { importTar, inspectImage, listImages, pullImage } from './images.ts'
-import { ownerLabel, podUidLabel } from './labels.ts'
+import { containerName, namePattern, ownerLabel, podUidLabel } from './labels.ts'
 import { containerLogs } from './logs.ts'
 import { OutOfMemory } from './out-of-memory.ts'
 import { isTrue, list, number, text, textMap } from './read.ts'
@@ -38,6 +39,11 @@ export interface DockerRuntimeOptions {
   readonly logMaxBytes?: number
   readonly logMaxFiles?: number
   readonly pidsLimit?: number
+}
+
+interface ListFilter {
+  readonly label?: string
+  readonly name?: string
 }
 
 const queryMs = 15_000
@@ -95,27 +101,36 @@ class DockerRuntime implements Runtime {
   }
 
   list(opts: AbortOptions): Promise<readonly ContainerState[]> {
-    return this.#list([], opts)
+    return this.#list([{}], opts)
   }
 
-  listPod(podUid: string, opts: AbortOptions): Promise<readonly ContainerState[]> {
-    return this.#list([`${podUidLabel}=${podUid}`], opts)
+  /** Labels hold whatever a container is called; a sandbox that was prepared ahead is its pod's by its name alone. */
+  async listPod(podUid: string, opts: AbortOptions): Promise<readonly ContainerState[]> {
+    const states = await this.#list([{ label: `${podUidLabel}=${podUid}` }, { name: namePattern(podUid) }], opts)
+    return states.filter(({ identity }) => identity.podUid === podUid)
   }
 
-  async #list(labels: readonly string[], { signal }: AbortOptions): Promise<readonly ContainerState[]> {
-    const filters = { label: [`${ownerLabel}=${this.#create.owner}`, ...labels] }
+  /** What one of the filters finds. */
+  async #list(filters: readonly ListFilter[], { signal }: AbortOptions): Promise<readonly ContainerState[]> {
+    const found = await Promise.all(filters.map((filter) => this.#ids(filter, { signal })))
+    const states: ContainerState[] = []
+    // The list lacks exit codes and times.
+    await forEachLimit([...new Set(found.flat())], inspectsAtOnce, async (id) => {
+      const state = await this.#state(id, { signal })
+      if (state !== undefined) states.push(state)
+    })
+    return states.sort((a, b) => a.createdMs - b.createdMs || (a.id < b.id ? -1 : 1))
+  }
+
+  async #ids({ label, name }: ListFilter, { signal }: AbortOptions): Promise<readonly string[]> {
+    const labels = [`${ownerLabel}=${this.#create.owner}`, ...(label === undefined ? [] : [label])]
+    const filters = { label: labels, ...(name !== undefined && { name: [name] }) }
     const rows: unknown = await this.#engine.call({ what: 'list containers', ms: queryMs, signal }, (docker, abortSignal) =>
       docker.listContainers({ all: true, filters, abortSignal }),
     )
     // An engine that says something else has not said that there are none.
     if (!Array.isArray(rows)) throw new RuntimeError('Unavailable', 'list containers: the engine gave no list')
-    const states: ContainerState[] = []
-    // The list lacks exit codes and times.
-    await forEachLimit(list(rows), inspectsAtOnce, async (row) => {
-      const state = await this.#state(text(row, 'Id'), { signal })
-      if (state !== undefined) states.push(state)
-    })
-    return states.sort((a, b) => a.createdMs - b.createdMs || (a.id < b.id ? -1 : 1))
+    return list(rows).map((row) => text(row, 'Id'))
   }
 
   /** Undefined when it has gone in the meantime. */
@@ -206,6 +221,21 @@ class DockerRuntime implements Runtime {
       signal.throwIfAborted()
       if (statusOf(err) === 304 || statusOf(err) === 404) return
       throw runtimeError('stop container', err)
+    }
+  }
+
+  /** By its name, not its id, so that one that was taken a moment ago is not taken away again. */
+  async adopt(spare: ContainerIdentity, identity: ContainerIdentity, { signal }: AbortOptions): Promise<boolean> {
+    const name = containerName(identity)
+    try {
+      await this.#engine.raw({ what: 'rename container', ms: queryMs, signal }, (docker, abortSignal) =>
+        docker.getContainer(containerName(spare)).rename({ name, abortSignal }),
+      )
+      return true
+    } catch (err) {
+      signal.throwIfAborted()
+      if (statusOf(err) === 409 && /already in use/i.test(wordsOf(err))) return false
+      throw runtimeError('rename container', err)
     }
   }
 

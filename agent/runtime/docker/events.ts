@@ -5,8 +5,8 @@ import type { Clock } from '../../../lib/clock.ts'
 import type { Log } from '../../../lib/log.ts'
 import type { ContainerEvent } from '../runtime.ts'
 import type { Engine } from './engine.ts'
-import { ownerLabel, podUidLabel } from './labels.ts'
-import { number, text } from './read.ts'
+import { identityOf, ownerLabel, podUidLabel } from './labels.ts'
+import { number, text, textMap } from './read.ts'
 
 export interface EventsOptions {
   readonly engine: Engine
@@ -130,7 +130,9 @@ export function parseEvent(line: string): EngineEvent | undefined {
     return undefined // A line cut off by the end of the engine; the next connection starts with a gap.
   }
   const containerId = text(raw, 'Actor', 'ID')
-  const podUid = text(raw, 'Actor', 'Attributes', podUidLabel)
+  const labels = textMap(raw, 'Actor', 'Attributes')
+  // The name stands among the labels.
+  const podUid = identityOf(labels, labels['name'])?.podUid ?? labels[podUidLabel] ?? ''
   if (containerId === '' || podUid === '') return undefined
   return { action: text(raw, 'Action'), containerId, podUid, timeMs: (number(raw, 'time') ?? 0) * 1000 }
 }

@@ -23,6 +23,9 @@ export async function inspectImage(engine: Engine, ref: string, { signal }: Abor
       digests: texts(raw, 'RepoDigests'),
       sizeBytes: number(raw, 'Size') ?? 0,
       user: text(raw, 'Config', 'User'),
+      entrypoint: texts(raw, 'Config', 'Entrypoint'),
+      command: texts(raw, 'Config', 'Cmd'),
+      variables: texts(raw, 'Config', 'Env').map((variable) => variable.split('=', 1)[0] ?? ''),
     }
   } catch (err) {
     signal.throwIfAborted()
@@ -31,7 +34,7 @@ export async function inspectImage(engine: Engine, ref: string, { signal }: Abor
   }
 }
 
-/** The list says nothing of users: `user` is empty here. */
+/** The list says nothing of what containers are made from: that is empty here. */
 export async function listImages(engine: Engine, { signal }: AbortOptions): Promise<readonly ImageInfo[]> {
   const what = 'list images'
   const all = await engine.get({ what, ms: callMs, signal }, '/images/json').catch((err: unknown) => {
@@ -43,7 +46,7 @@ export async function listImages(engine: Engine, { signal }: AbortOptions): Prom
     tags: texts(raw, 'RepoTags').filter((tag) => tag !== '<none>:<none>'),
     digests: texts(raw, 'RepoDigests').filter((digest) => !digest.startsWith('<none>')),
     sizeBytes: number(raw, 'Size') ?? 0,
-    user: '',
+    ...{ user: '', entrypoint: [], command: [], variables: [] },
   }))
 }
 

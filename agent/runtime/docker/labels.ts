@@ -1,4 +1,4 @@
-import type { ContainerIdentity, ContainerRole } from '../runtime.ts'
+import { type ContainerIdentity, type ContainerRole, isSpareUid } from '../runtime.ts'
 
 const prefix = 'io.skiff.'
 const annotationPrefix = `${prefix}annotation.`
@@ -23,8 +23,29 @@ export function labelsOf(owner: string, identity: ContainerIdentity, annotations
   return labels
 }
 
-/** Undefined when the labels are not those of a container of Skiff. */
-export function identityOf(labels: Labels): ContainerIdentity | undefined {
+/**
+ * Undefined when the labels are not those of a container of Skiff. Labels stay what they were when the container was
+ * made, so for a sandbox that was prepared ahead its name says whose it is.
+ */
+export function identityOf(labels: Labels, name = ''): ContainerIdentity | undefined {
+  const written = writtenIdentity(labels)
+  return written === undefined || !isSpareUid(written.podUid) ? written : namedIdentity(written, name)
+}
+
+/** A spare under a name that nobody of ours gave it is nobody's: another attempt than any that is handed out. */
+function namedIdentity(written: ContainerIdentity, name: string): ContainerIdentity {
+  const { podName, podNamespace, podUid, attempt } = nameParts.exec(name)?.groups ?? {}
+  if (podName === undefined || podNamespace === undefined || podUid === undefined) return { ...written, attempt: 1 }
+  return { ...written, podName, podNamespace, podUid, attempt: Number(attempt) }
+}
+
+const nameParts = /^\/?skiff_POD_(?<podName>[^_]*)_(?<podNamespace>[^_]*)_(?<podUid>[^_]+)_(?<attempt>\d{1,9})$/
+
+/** Matches the names, as the engine sees them, of the containers of a pod. */
+export const namePattern = (podUid: string): string => `^/?skiff_[^_]+_[^_]*_[^_]*_${escapeRegExp(podUid)}_[0-9]+$`
+const escapeRegExp = (text: string): string => text.replace(/[^\w-]/g, '\\$&')
+
+function writtenIdentity(labels: Labels): ContainerIdentity | undefined {
   const podUid = labels[podUidLabel]
   const role = roleOf(labels[`${prefix}role`])
   const container = labels[`${prefix}container`]

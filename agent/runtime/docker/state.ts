@@ -7,7 +7,7 @@ import { isTrue, number, text, textMap } from './read.ts'
 /** What an inspect says, in our words. Undefined when it is no container of Skiff's. */
 export function containerState(inspect: unknown, wasOutOfMemory: (id: string) => boolean): ContainerState | undefined {
   const labels = textMap(inspect, 'Config', 'Labels')
-  const identity = identityOf(labels)
+  const identity = identityOf(labels, text(inspect, 'Name'))
   const id = text(inspect, 'Id')
   if (identity === undefined || id === '') return undefined
   const status = statusOf(inspect, id)

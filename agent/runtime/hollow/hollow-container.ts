@@ -1,5 +1,5 @@
 import type { Clock } from '../../../lib/clock.ts'
-import { type ContainerSpec, type ContainerState, RuntimeError } from '../runtime.ts'
+import { type ContainerIdentity, type ContainerSpec, type ContainerState, RuntimeError } from '../runtime.ts'
 import type { Behaviour } from './script.ts'
 
 export interface HollowContainerOptions {
@@ -19,9 +19,10 @@ const sigtermCode = 143
 /** One pretended container: created, running, exited. */
 export class HollowContainer {
   readonly id: string
-  readonly name: string
   readonly spec: ContainerSpec
   readonly behaviour: Behaviour
+  name: string
+  identity: ContainerIdentity
   readonly #options: HollowContainerOptions
   readonly #createdMs: number
   #status: ContainerState['status'] = 'created'
@@ -39,6 +40,7 @@ export class HollowContainer {
     this.id = options.id
     this.name = options.name
     this.spec = options.spec
+    this.identity = options.spec.identity
     this.behaviour = options.behaviour
     this.#createdMs = options.clock.now()
   }
@@ -46,7 +48,7 @@ export class HollowContainer {
   state(): ContainerState {
     return {
       id: this.id,
-      identity: this.spec.identity,
+      identity: this.identity,
       status: this.#status,
       image: this.spec.image,
       imageId: this.#options.imageId,
@@ -59,6 +61,11 @@ export class HollowContainer {
       pid: this.#pid,
       annotations: this.spec.annotations,
     }
+  }
+
+  adopt(name: string, identity: ContainerIdentity): void {
+    this.name = name
+    this.identity = identity
   }
 
   start(): void {

@@ -5,6 +5,7 @@ import type { Clock } from '../../../lib/clock.ts'
 import { BoundedQueue } from '../../../lib/queue.ts'
 import {
   type ContainerEvent,
+  type ContainerIdentity,
   type ContainerSpec,
   type ContainerState,
   type EngineInfo,
@@ -63,8 +64,8 @@ export class HollowRuntime implements Runtime {
   }
 
   create(spec: ContainerSpec, opts: AbortOptions): Promise<string> {
-    const { podUid, container, attempt } = spec.identity
-    const name = `${podUid}/${container}/${attempt}`
+    const { podUid } = spec.identity
+    const name = nameOf(spec.identity)
     return this.#call('create', name, opts, () => {
       const existing = [...this.#containers.values()].find((one) => one.name === name)
       if (existing !== undefined) return existing.id
@@ -73,7 +74,7 @@ export class HollowRuntime implements Runtime {
       const serial = this.#made++
       const id = digest(`${name}/${serial}`)
       const behaviour = (this.options.script ?? runsForever)(spec)
-      const changed = (): void => this.#tell(podUid, id)
+      const changed = (): void => this.#tell(this.#containers.get(id)?.identity.podUid ?? podUid, id)
       const made = new HollowContainer({
         id,
         name,
@@ -101,13 +102,25 @@ export class HollowRuntime implements Runtime {
     opts.signal.throwIfAborted()
   }
 
+  adopt(spare: ContainerIdentity, identity: ContainerIdentity, opts: AbortOptions): Promise<boolean> {
+    return this.#call('adopt', nameOf(identity), opts, () => {
+      const byName = (name: string) => [...this.#containers.values()].find((one) => one.name === name)
+      const container = byName(nameOf(spare))
+      if (container === undefined) throw new RuntimeError('NotFound', `no such container: ${nameOf(spare)}`)
+      if (byName(nameOf(identity)) !== undefined) return false
+      container.adopt(nameOf(identity), identity)
+      this.#tell(identity.podUid, container.id)
+      return true
+    })
+  }
+
   remove(id: string, opts: AbortOptions): Promise<void> {
     return this.#call('remove', id, opts, () => {
       const container = this.#containers.get(id)
       if (container === undefined) return
       container.kill()
       this.#containers.delete(id)
-      this.#tell(container.spec.identity.podUid, id)
+      this.#tell(container.identity.podUid, id)
     })
   }
 
@@ -243,6 +256,7 @@ function tail(text: string, count: number | undefined): Buffer {
   return Buffer.from(count === undefined ? text : lines.slice(Math.max(0, lines.length - count)).join(''))
 }
 
+const nameOf = ({ podUid, container, attempt }: ContainerIdentity): string => `${podUid}/${container}/${attempt}`
 const digest = (text: string): string => createHash('sha256').update(text).digest('hex')
 const imageId = ({ ref }: HollowImage): string => `sha256:${digest(ref)}`
 
@@ -252,4 +266,5 @@ const imageInfo = (image: HollowImage): ImageInfo => ({
   digests: [],
   sizeBytes: 1_000_000,
   user: image.user ?? '',
+  ...{ entrypoint: [], command: ['run'], variables: [] },
 })

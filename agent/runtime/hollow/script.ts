@@ -22,7 +22,7 @@ export type Script = (spec: ContainerSpec) => Behaviour
 /** Runs until stopped. */
 export const runsForever: Script = () => ({})
 
-export type Call = 'list' | 'create' | 'start' | 'stop' | 'remove' | 'pull' | 'image' | 'exec'
+export type Call = 'list' | 'create' | 'adopt' | 'start' | 'stop' | 'remove' | 'pull' | 'image' | 'exec'
 
 /** What goes wrong with a call: it fails without effect, fails after its effect, or never answers (with or without effect). */
 export type Fault = 'fails' | 'answerLost' | 'hangs' | 'hangsAfterEffect'

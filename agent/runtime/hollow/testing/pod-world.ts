@@ -40,6 +40,9 @@ function testSandboxes(runtime: HollowRuntime): Sandboxes & { readonly wired: Se
       for (const { id, identity } of seen) if (identity.role === 'sandbox') await runtime.remove(id, opts)
       wired.delete(uid)
     },
+    noticed: () => undefined,
+    gate: async () => '/nonexistent/gate',
+    open: async () => true,
   }
 }
 

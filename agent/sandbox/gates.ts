@@ -1,0 +1,130 @@
+import { createHash } from 'node:crypto'
+import { chmod, mkdir, readFile, readlink, rename, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type AbortOptions, sleep } from '../../lib/async.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { mustRun, type RunCommand } from '../host/command.ts'
+import { RuntimeError } from '../runtime/runtime.ts'
+import type { Architecture } from './elf.ts'
+import { failedName, gateElf, waitingName } from './gate-elf.ts'
+
+export interface GatesOptions {
+  /** The program is kept here, for containers to have it mounted. */
+  readonly folder: string
+  readonly architecture: Architecture
+  readonly run: RunCommand
+  readonly clock: Clock
+}
+
+/** A container's first process. */
+export interface GateTarget {
+  readonly containerId: string
+  readonly pid: number
+}
+
+/** What the gate ends with when it is run without arguments. */
+const usageCode = 64
+/** For the gate to see its name; it looks each millisecond, when there is a core for it. */
+const openMs = 10_000
+const lookMs = 1
+
+/** Gives containers in sandboxes that were prepared ahead the host name of their pod, and lets their commands begin. */
+export class Gates {
+  readonly #options: GatesOptions
+  readonly #bytes: Uint8Array
+  readonly #path: string
+  /** By one for all who ask at the same time. */
+  #writing: Promise<void> | undefined
+
+  constructor(options: GatesOptions) {
+    this.#options = options
+    this.#bytes = gateElf(options.architecture)
+    const hash = createHash('sha256').update(this.#bytes).digest('hex').slice(0, 12)
+    this.#path = join(options.folder, `gate-${hash}`)
+  }
+
+  /** The program's file, made anew when somebody has removed it. */
+  async program({ signal }: AbortOptions): Promise<string> {
+    signal.throwIfAborted()
+    const found = await stat(this.#path).catch(() => undefined)
+    if (found?.size === this.#bytes.length) return this.#path
+    this.#writing ??= this.#write().finally(() => {
+      this.#writing = undefined
+    })
+    await this.#writing
+    return this.#path
+  }
+
+  async #write(): Promise<void> {
+    await mkdir(this.#options.folder, { recursive: true })
+    const draft = `${this.#path}.new`
+    await writeFile(draft, this.#bytes)
+    await chmod(draft, 0o555)
+    await rename(draft, this.#path)
+  }
+
+  /** Why the program cannot be run from its folder, which may be mounted so that no program can; undefined when it can. */
+  async trouble(opts: AbortOptions): Promise<string | undefined> {
+    try {
+      const { code, stderr } = await this.#options.run({ program: await this.program(opts), args: [] }, opts)
+      return code === usageCode ? undefined : `it ended with ${code}: ${stderr}`
+    } catch (err) {
+      opts.signal.throwIfAborted()
+      return err instanceof Error ? err.message : String(err)
+    }
+  }
+
+  /** Sets the host name that a container's processes see. Throws NotFound when the container has ended. */
+  async name(target: GateTarget, hostname: string, opts: AbortOptions): Promise<void> {
+    const { pid } = target
+    // It goes into a script.
+    if (!/^[a-z0-9]([-.a-z0-9]{0,61}[a-z0-9])?$/i.test(hostname))
+      throw new RuntimeError('InvalidSpec', `"${hostname}" is no host name`)
+    const namespace = await readlink(`/proc/${pid}/ns/uts`).catch(() => '')
+    if (namespace === (await readlink('/proc/self/ns/uts')))
+      throw new RuntimeError('InvalidSpec', 'the container has the host’s own host name')
+    // The process id was the container's when the namespace was read if it is so now. The script sees whether it got that one.
+    if (!(await isOf(target))) throw new RuntimeError('NotFound', 'the container ended before it had its host name')
+    const script = `[ "$(readlink /proc/self/ns/uts)" = "${namespace}" ] && echo ${hostname} >/proc/sys/kernel/hostname`
+    const command = { program: 'nsenter', args: [`--uts=/proc/${pid}/ns/uts`, 'sh', '-c', script] }
+    await mustRun(this.#options.run, 'set the host name of a container', command, opts)
+  }
+
+  /**
+   * Names a container and sees its command begin. False when the gate could not become the command, and waits to be
+   * removed. One that began long ago is left alone; one that has ended is fine.
+   */
+  async open(target: GateTarget, hostname: string, opts: AbortOptions): Promise<boolean> {
+    const { clock } = this.#options
+    let process = await nameOfProcess(target)
+    if (process === waitingName) await this.#nameIfThere(target, hostname, opts)
+    const untilMs = clock.monotonicMs() + openMs
+    for (;;) {
+      process = await nameOfProcess(target)
+      if (process !== waitingName) return process !== failedName
+      if (clock.monotonicMs() >= untilMs) throw new RuntimeError('Timeout', 'the gate of the container does not open')
+      await sleep(clock, lookMs, opts.signal)
+    }
+  }
+
+  async #nameIfThere(target: GateTarget, hostname: string, opts: AbortOptions): Promise<void> {
+    try {
+      await this.name(target, hostname, opts)
+    } catch (err) {
+      opts.signal.throwIfAborted()
+      if (await isOf(target)) throw err
+    }
+  }
+}
+
+/** What the kernel calls the container's first process; undefined when that has ended. */
+async function nameOfProcess(target: GateTarget): Promise<string | undefined> {
+  const name = await readFile(`/proc/${target.pid}/comm`, 'utf8').catch(() => undefined)
+  return (await isOf(target)) ? name?.trimEnd() : undefined
+}
+
+/** The process id may belong to anybody by now. */
+async function isOf({ containerId, pid }: GateTarget): Promise<boolean> {
+  const cgroup = await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => '')
+  return cgroup.includes(containerId)
+}

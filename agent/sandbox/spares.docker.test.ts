@@ -1,0 +1,258 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { systemClock } from '../../lib/clock.ts'
+import { silentLog } from '../../lib/log.ts'
+import { createMetrics } from '../../lib/metrics.ts'
+import { seededRandom, systemRandom } from '../../lib/random.ts'
+import { createRunCommand } from '../host/command.ts'
+import { HostPorts } from '../network/host-ports.ts'
+import { NodeNetwork } from '../network/node-network.ts'
+import type { Pod } from '../pods/pod-types.ts'
+import { createPods } from '../pods/pods.ts'
+import { TestDesired, TestReporter, testPod } from '../pods/testing/doubles.ts'
+import { createProbes } from '../probes/probes.ts'
+import { readLog, runExec } from '../runtime/conformance.ts'
+import { createDockerRuntime } from '../runtime/docker/docker-runtime.ts'
+import { makeTestImage, startTestEngine, type TestEngine, testImage } from '../runtime/docker/testing/test-engine.ts'
+import { isSpareUid, type Runtime } from '../runtime/runtime.ts'
+import { createVolumes } from '../volumes/volumes.ts'
+import { Gates } from './gates.ts'
+import { podFiles } from './pod-files.ts'
+import { createSandboxes } from './sandboxes.ts'
+
+let engine: TestEngine
+let runtime: Runtime
+let network: NodeNetwork
+let root: string
+let desired: TestDesired
+let reporter: TestReporter
+let agent: { stop(): Promise<void> } | undefined
+const opts = { signal: new AbortController().signal }
+const node = { name: 'node-1', ip: '192.0.2.1', cpuMilli: 2000, memoryBytes: 8e9 }
+const run = createRunCommand({ clock: systemClock })
+
+beforeAll(async () => {
+  engine = await startTestEngine()
+  await makeTestImage(engine)
+  runtime = createDockerRuntime({ socketPath: engine.socketPath, owner: 'test', clock: systemClock, log: silentLog })
+  network = new NodeNetwork({ bridge: 'skiff0', run: engine.run, log: silentLog })
+  network.configure({ podCidr: '10.85.5.0/24', clusterCidr: '10.85.0.0/16', serviceCidr: '10.96.0.0/16' })
+})
+afterAll(async () => await engine[Symbol.asyncDispose]())
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'skiff-spares-'))
+  desired = new TestDesired()
+  reporter = new TestReporter()
+})
+afterEach(async () => {
+  for (const pod of desired.pods()) desired.remove(pod.metadata.uid ?? '')
+  await eventually('only spares are left', async () =>
+    (await runtime.list(opts)).every(({ identity }) => isSpareUid(identity.podUid)),
+  )
+  await agent?.stop()
+  agent = undefined
+  await rm(root, { recursive: true })
+})
+
+/** As a fresh process would: nothing is remembered but what lies on engine and disk. */
+function startAgent(size: number): void {
+  const [clock, random, log] = [systemClock, seededRandom(1), silentLog]
+  let isBusy = (): boolean => true
+  const sandboxes = createSandboxes({
+    ...{ runtime, network, nodeIp: node.ip, run: engine.run, clock, log },
+    hostPorts: new HostPorts(),
+    gates: new Gates({ folder: join(root, 'programs'), architecture: 'amd64', run, clock }),
+    spares: { size, isBusy: () => isBusy(), random: systemRandom },
+  })
+  const probes = createProbes({ runtime, clock, random, log })
+  const pods = createPods({
+    ...{ desired, runtime, sandboxes, probes, reporter, clock, random, log, node },
+    volumes: createVolumes({ root, node, clock, random, log }),
+    metrics: createMetrics('test_'),
+    podFiles: (pod, ip, folder) => podFiles(pod, ip, folder),
+  })
+  isBusy = () => pods.isBusy
+  const controller = new AbortController()
+  const ended = Promise.all([probes, pods, sandboxes].map((service) => service.run(controller.signal)))
+  agent = {
+    async stop() {
+      controller.abort(new Error('the agent ends'))
+      await ended
+    },
+  }
+}
+
+async function eventually(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+  for (let tries = 0; tries < 600; tries++) {
+    if (await isSo()) return
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  throw new Error(`not so after 30 s: ${what}; ${JSON.stringify(reporter.statuses.at(-1))} ${JSON.stringify(reporter.events)}`)
+}
+
+const statusOf = (uid: string) => reporter.statuses.findLast((one) => one.uid === uid)?.status
+const isReady = (uid: string): boolean =>
+  statusOf(uid)?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') === true
+const spares = async () => (await runtime.list(opts)).filter(({ identity }) => isSpareUid(identity.podUid))
+const haveSpares = (count: number) =>
+  eventually(`there are ${count} spares`, async () => {
+    const all = await spares()
+    return all.length === count && all.every(({ status }) => status === 'running')
+  })
+const partOf = async (uid: string, role: string) =>
+  (await runtime.listPod(uid, opts)).filter(({ identity, status }) => identity.role === role && status === 'running')
+const appOf = async (uid: string): Promise<string> => (await partOf(uid, 'app'))[0]?.id ?? ''
+
+/** Says at once, and only once, what it is called in all the ways there are. */
+const introduce = 'hostname; hostname; echo $HOSTNAME; cat /etc/hostname /proc/sys/kernel/hostname; exec sleep 3600'
+const pod = (uid: string, spec: Partial<Pod['spec']> = {}): Pod =>
+  testPod(
+    {
+      containers: [{ name: 'web', image: testImage, command: ['sh', '-c', introduce] }],
+      terminationGracePeriodSeconds: 1,
+      ...spec,
+    },
+    { uid, name: `name-of-${uid}` },
+  )
+const fiveTimes = (name: string): string => `${name}\n`.repeat(5)
+
+test('a pod takes a sandbox that was ready, and its command never sees another host name', async () => {
+  startAgent(2)
+  await haveSpares(2)
+  const before = new Map((await spares()).map(({ id, annotations }) => [id, annotations['ip']]))
+  desired.put(pod('one'))
+  await eventually('it is ready', () => isReady('one'))
+  const [sandbox] = await partOf('one', 'sandbox')
+  expect(before.get(sandbox?.id ?? '')).toBe(statusOf('one')?.podIP)
+  const id = await appOf('one')
+  expect(await readLog(runtime, id, {})).toEqual({ stdout: fiveTimes('name-of-one'), stderr: '' })
+  expect((await runExec(runtime, id, ['hostname'])).stdout).toBe('name-of-one\n')
+  expect(await engine.exec('nsenter', `--uts=/proc/${sandbox?.pid}/ns/uts`, 'hostname')).toBe('name-of-one\n')
+  // Nothing of it lies in the image's layer, and the process is the command, not a child of something.
+  expect(await engine.docker('diff', id)).not.toContain('gate')
+  expect((await runExec(runtime, id, ['cat', '/proc/1/cmdline'])).stdout).toBe('sleep\u00003600\u0000')
+  await engine.exec('busybox', 'ping', '-c1', '-W2', statusOf('one')?.podIP ?? '')
+  await haveSpares(2)
+  expect((await spares()).map((one) => one.id)).not.toContain(sandbox?.id)
+
+  // A new agent knows it again by its name, and leaves it alone.
+  const all = (await runtime.list(opts)).map((one) => `${one.id} ${one.startedMs}`).sort()
+  await agent?.stop()
+  startAgent(2)
+  reporter.statuses.length = 0
+  await eventually('the new agent has looked', () => isReady('one'))
+  expect((await runtime.list(opts)).map((one) => `${one.id} ${one.startedMs}`).sort()).toEqual(all)
+
+  await engine.docker('kill', id)
+  await eventually('it runs again', () => statusOf('one')?.containerStatuses?.[0]?.restartCount === 1 && isReady('one'))
+  expect((await readLog(runtime, await appOf('one'), {})).stdout).toBe(fiveTimes('name-of-one'))
+})
+
+test('an agent that ends while a container waits at its gate is followed by one that opens it', async () => {
+  startAgent(1)
+  await haveSpares(1)
+  const openGate = Gates.prototype.open
+  const reached = Promise.withResolvers<void>()
+  Gates.prototype.open = async (_target, _name, { signal }) => {
+    reached.resolve()
+    return await new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+  }
+  try {
+    desired.put(pod('late'))
+    await reached.promise
+    await agent?.stop()
+  } finally {
+    Gates.prototype.open = openGate
+  }
+  expect(await readLog(runtime, await appOf('late'), {})).toEqual({ stdout: '', stderr: '' })
+  startAgent(1)
+  await eventually('it is ready', () => isReady('late'))
+  expect((await readLog(runtime, await appOf('late'), {})).stdout).toBe(fiveTimes('name-of-late'))
+  expect(statusOf('late')?.containerStatuses?.[0]?.restartCount).toBe(0)
+})
+
+test('rights, users, read-only roots, terminals and shared processes are no hindrance', async () => {
+  startAgent(3)
+  await haveSpares(3)
+  const image = testImage
+  const bare = {
+    ...{
+      name: 'bare',
+      image,
+      command: ['sh', '-c', 'hostname; id -u; grep -E "CapEff|NoNewPrivs" /proc/self/status; exec sleep 3600'],
+    },
+    securityContext: {
+      ...{ runAsUser: 4711, readOnlyRootFilesystem: true, allowPrivilegeEscalation: false },
+      capabilities: { drop: ['ALL'] },
+    },
+  }
+  desired.put(pod('bare', { containers: [bare] }))
+  desired.put(
+    pod('tty', {
+      containers: [{ name: 'tty', image, command: ['sh', '-c', 'hostname; exec sleep 3600'], tty: true, stdin: true }],
+    }),
+  )
+  const words = {
+    name: 'words',
+    image,
+    args: ['sh', '-c', 'hostname; echo $HOSTNAME; exec sleep 3600'],
+    env: [{ name: 'HOSTNAME', value: 'mine' }],
+  }
+  desired.put(pod('shared', { shareProcessNamespace: true, containers: [words] }))
+  for (const uid of ['bare', 'tty', 'shared']) await eventually(`${uid} is ready`, () => isReady(uid))
+  expect(reporter.events.filter(({ type }) => type === 'Warning')).toEqual([])
+  const logOf = async (uid: string) => (await readLog(runtime, await appOf(uid), {})).stdout
+  expect(await logOf('bare')).toBe('name-of-bare\n4711\nCapEff:\t0000000000000000\nNoNewPrivs:\t1\n')
+  expect(await logOf('tty')).toBe('name-of-tty\r\n')
+  expect(await logOf('shared')).toBe('name-of-shared\nmine\n')
+  for (const uid of ['bare', 'tty', 'shared']) expect((await partOf(uid, 'sandbox'))[0]?.annotations['spare']).toBeDefined()
+})
+
+test('a command that cannot run is told in the engine’s words, as without a sandbox that was ready', async () => {
+  const cases = { missing: ['nope'], folder: ['/etc'], plain: ['/etc/passwd'], away: ['/nowhere/nope', 'x'] }
+  const told: Record<string, unknown>[] = []
+  for (const size of [0, 4]) {
+    startAgent(size)
+    await haveSpares(size)
+    for (const [name, command] of Object.entries(cases))
+      desired.put(
+        testPod(
+          { restartPolicy: 'Never', containers: [{ name: 'c', image: testImage, command }] },
+          { uid: `${name}-${size}`, name },
+        ),
+      )
+    const results: Record<string, unknown> = {}
+    for (const name of Object.keys(cases)) {
+      await eventually(`${name} has failed`, () => statusOf(`${name}-${size}`)?.phase === 'Failed')
+      const ended = statusOf(`${name}-${size}`)?.containerStatuses?.[0]
+      const { exitCode, reason, message } = ended?.state?.terminated ?? {}
+      results[name] = { exitCode, reason, message, restarts: ended?.restartCount }
+    }
+    told.push(results)
+    for (const name of Object.keys(cases)) desired.remove(`${name}-${size}`)
+    await eventually('they are gone', async () => (await runtime.list(opts)).every(({ identity }) => isSpareUid(identity.podUid)))
+    await agent?.stop()
+  }
+  expect(told[1]).toEqual(told[0])
+  expect(told[0]).toMatchObject({ missing: { reason: 'StartError', message: expect.stringMatching(/nope.*not found/) } })
+  agent = undefined
+})
+
+test('a spare that died is not given out and is replaced, and one too many is removed', async () => {
+  startAgent(2)
+  await haveSpares(2)
+  const [first] = await spares()
+  await engine.docker('kill', first?.id ?? '')
+  desired.put(pod('after'))
+  await eventually('it is ready', () => isReady('after'))
+  expect((await partOf('after', 'sandbox'))[0]?.id).not.toBe(first?.id)
+  expect(statusOf('after')?.containerStatuses?.[0]?.restartCount).toBe(0)
+  await haveSpares(2)
+  await agent?.stop()
+  startAgent(0)
+  await haveSpares(0)
+  expect(isReady('after')).toBe(true)
+})
