@@ -102,6 +102,7 @@ test.each([
   'image/looked-up',
   'sandbox/created',
   'sandbox/started',
+  'sandbox/taken',
   'command/run',
   'container/created',
   'container/started',
@@ -109,6 +110,10 @@ test.each([
   'status/receipt',
 ])('an agent that dies at %s while a pod is made', async (at) => {
   const name = `made-${at.replaceAll(/\W/g, '-')}`
+  if (at === 'sandbox/taken')
+    await eventually('a sandbox is ready', async () =>
+      ok(await m.docker('ps', '-q', '--filter', 'name=_spare-')) === '' ? undefined : true,
+    )
   const act = dies(at, () => apply(pod(name)))
   const row = await checker.during({ fault: `agent kill -9, pod being made: ${at}`, act, quietMs: 1_000 })
   expect(row).toMatchObject({ ...noHarm, problems: [] })
