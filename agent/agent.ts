@@ -14,6 +14,7 @@ import { openDesiredStore } from './desired/desired-store.ts'
 import type { Wrappers } from './failpoints.ts'
 import { createRunCommand, type RunCommand } from './host/command.ts'
 import { architectureOf, type HostFacts, readHostFacts } from './host/facts.ts'
+import { createShell } from './host/shell.ts'
 import { metricsServer } from './metrics-server.ts'
 import { HostPorts } from './network/host-ports.ts'
 import { NetworkFollower } from './network/network-follower.ts'
@@ -69,8 +70,10 @@ export async function runAgent(options: Options, deps: AgentDeps, signal: AbortS
   const network = new NodeNetwork({ bridge: options.bridge, run, log })
   const hostPorts = new HostPorts()
   let isBusy = (): boolean => true
-  const spares = await preparedAhead(options, { run, isBusy: () => isBusy() }, deps, signal)
-  const sandboxes = createSandboxes({ ...spares, runtime, network, hostPorts, nodeIp: facts.ip, run, clock, log })
+  using shell = createShell({ clock, random })
+  const quick = failpoints.command(shell)
+  const spares = await preparedAhead(options, { run: quick, isBusy: () => isBusy() }, deps, signal)
+  const sandboxes = createSandboxes({ ...spares, runtime, network, hostPorts, nodeIp: facts.ip, run: quick, clock, log })
   const adopt = (opts: { readonly signal: AbortSignal }): Promise<void> => sandboxes.adopt(opts)
   const proxy = createServiceProxy({ network, hostPorts, nodeName: options.nodeName, run, clock, log, metrics, adopt })
   const follower = new NetworkFollower({ desired, network, proxy, adopt, clock, log })
