@@ -21,6 +21,7 @@ import { createVolumes } from '../volumes/volumes.ts'
 import { Gates } from './gates.ts'
 import { podFiles } from './pod-files.ts'
 import { createSandboxes } from './sandboxes.ts'
+import { linkName } from './wiring.ts'
 
 let engine: TestEngine
 let runtime: Runtime
@@ -100,7 +101,10 @@ const spares = async () => (await runtime.list(opts)).filter(({ identity }) => i
 const haveSpares = (count: number) =>
   eventually(`there are ${count} spares`, async () => {
     const all = await spares()
-    return all.length === count && all.every(({ status }) => status === 'running')
+    if (all.length !== count || all.some(({ status }) => status !== 'running')) return false
+    // Connecting them is the last that is done to them.
+    const links = await engine.exec('ip', '-o', 'link', 'show', 'up')
+    return all.every(({ id }) => links.includes(linkName(id)))
   })
 const partOf = async (uid: string, role: string) =>
   (await runtime.listPod(uid, opts)).filter(({ identity, status }) => identity.role === role && status === 'running')
