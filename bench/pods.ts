@@ -4,7 +4,7 @@ import process from 'node:process'
 import { parseArgs } from 'node:util'
 import { prepareImage } from '../e2e/example-image.ts'
 import { createMachine, type Machine, ok } from '../e2e/machine.ts'
-import { type BareDocker, bareDocker, manyName, removeName, runName } from './lib/bare-docker.ts'
+import { type BareDocker, bareDocker, inTurnName, manyName, removeName, runName } from './lib/bare-docker.ts'
 import { type Row, table } from './lib/figures.ts'
 import { SkiffPods } from './lib/skiff-pods.ts'
 import { swarm } from './lib/swarm.ts'
@@ -60,12 +60,15 @@ async function inside(kubeconfig: string, socketPath: string): Promise<void> {
   await single(2, docker, pods) // Warm up.
   const rows: Row[] = [...(await single(sizes.runs, docker, pods))]
   for (const { count, runs } of sizes.counts) {
-    const [bare, ours]: [number[], number[]] = [[], []]
+    const [inTurn, bare, ours]: [number[], number[], number[]] = [[], [], []]
     for (let run = 0; run < runs; run++) {
-      bare.push(await docker.many(count))
+      await pods.rested()
+      if (run === 0) inTurn.push(await docker.many(count, 1))
+      bare.push(await docker.many(count, 4))
       ours.push(await pods.many(count))
     }
     rows.push(
+      { name: inTurnName(count), ms: inTurn },
       { name: manyName(count), ms: bare },
       { name: `deployment, 0 to ${count} ready`, ms: ours, against: manyName(count) },
     )
@@ -77,6 +80,7 @@ async function single(runs: number, docker: BareDocker, pods: SkiffPods): Promis
   const ms = { start: [], ready: [], remove: [], container: [], object: [] } as Record<string, number[]>
   const note = (name: string, value: number): void => void ms[name]?.push(value)
   for (let run = 0; run < runs; run++) {
+    await pods.rested()
     note('start', await docker.start())
     note('ready', await pods.create(`one-${run}`))
   }

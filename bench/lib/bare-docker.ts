@@ -8,13 +8,14 @@ export interface BareDocker {
   start(): Promise<number>
   /** `docker rm -f` of the one that was started last. */
   remove(): Promise<number>
-  /** So many started, four at a time. They are removed again, which does not count. */
-  many(count: number): Promise<number>
+  /** So many started, so many at a time. They are removed again, which does not count. */
+  many(count: number, atOnce: number): Promise<number>
 }
 
 export const runName = 'docker run -d'
 export const removeName = 'docker rm -f'
 export const manyName = (count: number): string => `${count} × docker run -d, four at a time`
+export const inTurnName = (count: number): string => `${count} × docker run -d, one after the other`
 
 /** What somebody has who uses the engine itself, through its API: no client has to start. Default network: the bridge. */
 export function bareDocker(socketPath: string): BareDocker {
@@ -28,10 +29,10 @@ export function bareDocker(socketPath: string): BareDocker {
   return {
     start: () => timed(() => run(started)),
     remove: () => timed(async () => await started.pop()?.remove({ force: true })),
-    async many(count) {
+    async many(count, atOnce) {
       const containers: Docker.Container[] = []
       const indices = Array.from({ length: count }, (_, index) => index)
-      const took = await timed(() => forEachLimit(indices, 4, () => run(containers)))
+      const took = await timed(() => forEachLimit(indices, atOnce, () => run(containers)))
       await forEachLimit(containers, 4, async (container) => void (await container.remove({ force: true })))
       return took
     },

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import Docker from 'dockerode'
+import { options } from '../../agent/options.ts'
 import { Deployment } from '../../api/kinds/deployment.ts'
 import { Pod } from '../../api/kinds/pod.ts'
 import type { Client } from '../../client/client.ts'
@@ -11,6 +12,8 @@ import { timed } from './figures.ts'
 import { image, script } from './workload.ts'
 
 const namespace = 'default'
+/** What an agent keeps ready unless it is told otherwise. */
+const spareSandboxes = Number(options.spareSandboxes.default)
 const container = { name: 'main', image, imagePullPolicy: 'IfNotPresent', command: ['sh', '-c', script] } as const
 
 /** Asks a running cluster through its HTTPS API, and listens with a watch: nothing is polled. */
@@ -26,6 +29,17 @@ export class SkiffPods implements AsyncDisposable {
     this.#client = createClient(transport)
     this.#close = () => transport.close()
     this.#docker = new Docker({ socketPath })
+  }
+
+  /**
+   * Until the agent has as many sandboxes ready as it keeps, so that their making slows nobody who is measured.
+   */
+  async rested(): Promise<void> {
+    for (let ready = -1; ready !== spareSandboxes; ) {
+      const found = await this.#docker.listContainers({ filters: { name: ['^/skiff_POD_spare__'] } })
+      ready = found.length
+      await new Promise((resolve) => setTimeout(resolve, 300))
+    }
   }
 
   /** From the request until the watch says that it is ready. */
