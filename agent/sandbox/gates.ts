@@ -92,16 +92,16 @@ export class Gates {
 
   /**
    * Names a container and sees its command begin. False when the gate could not become the command, and waits to be
-   * removed. One that began long ago is left alone; one that has ended is fine.
+   * removed. One that began long ago keeps its name; one that has ended is fine.
    */
   async open(target: GateTarget, hostname: string, opts: AbortOptions): Promise<boolean> {
     const { clock } = this.#options
-    let process = await nameOfProcess(target)
-    if (process === waitingName) await this.#nameIfThere(target, hostname, opts)
+    // Whatever the process is called: a started container may still be the engine's for a moment, before it is the gate.
+    await this.#nameIfThere(target, hostname, opts)
     const untilMs = clock.monotonicMs() + openMs
     for (;;) {
-      process = await nameOfProcess(target)
-      if (process !== waitingName) return process !== failedName
+      const process = await nameOfProcess(target)
+      if (process !== waitingName && !isRuntimes(process)) return process !== failedName
       if (clock.monotonicMs() >= untilMs) throw new RuntimeError('Timeout', 'the gate of the container does not open')
       await sleep(clock, lookMs, opts.signal)
     }
@@ -116,6 +116,9 @@ export class Gates {
     }
   }
 }
+
+/** What low-level runtimes call a container's first process until it becomes the container's program. */
+const isRuntimes = (process: string | undefined): boolean => process !== undefined && /^(runc:|crun|youki:)/.test(process)
 
 /** What the kernel calls the container's first process; undefined when that has ended. */
 async function nameOfProcess(target: GateTarget): Promise<string | undefined> {

@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import process from 'node:process'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { systemClock } from '../../lib/clock.ts'
 import { silentLog } from '../../lib/log.ts'
@@ -176,6 +179,24 @@ test('an agent that ends while a container waits at its gate is followed by one 
   await eventually('it is ready', () => isReady('late'))
   expect((await readLog(runtime, await appOf('late'), {})).stdout).toBe(fiveTimes('name-of-late'))
   expect(statusOf('late')?.containerStatuses?.[0]?.restartCount).toBe(0)
+})
+
+test('a process that is not yet the gate counts neither as begun nor as failed', async () => {
+  const names = ['runc:[2:INIT]', 'skiff-gate', 'skiff-failed']
+  const script = `${names.map((name) => `echo '${name}' >/proc/$$/comm; sleep 0.3`).join('; ')}; sleep 60; :`
+  const child = spawn('unshare', ['--uts', 'sh', '-c', `echo ready; ${script}`], { stdio: ['ignore', 'pipe', 'ignore'] })
+  try {
+    await once(child.stdout, 'data')
+    const gates = new Gates({ folder: join(root, 'programs'), architecture: 'amd64', run, clock: systemClock })
+    const target = { containerId: '', pid: child.pid ?? 0 }
+    expect(await gates.open(target, 'of-the-pod', opts)).toBe(false)
+    expect(await engine.exec('nsenter', `--uts=/proc/${child.pid}/ns/uts`, 'hostname')).toBe('of-the-pod\n')
+    await expect(gates.name({ containerId: '', pid: process.pid }, 'never', opts)).rejects.toThrow('the host’s own host name')
+    await expect(gates.name({ ...target, containerId: 'other' }, 'never', opts)).rejects.toMatchObject({ code: 'NotFound' })
+    await expect(gates.name(target, 'a; reboot', opts)).rejects.toMatchObject({ code: 'InvalidSpec' })
+  } finally {
+    child.kill('SIGKILL')
+  }
 })
 
 test('rights, users, read-only roots, terminals and shared processes are no hindrance', async () => {
