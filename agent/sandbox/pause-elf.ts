@@ -2,46 +2,22 @@ import { elfFile, programArchitecture } from './elf.ts'
 
 /**
  * The first process of a sandbox, as bytes: it waits for signals, reaps the children that a shared process table may
- * leave it, and ends on SIGTERM or SIGINT. With an argument (any) it first moves to a network namespace of its own and
- * gives up all its capabilities; where it may not, it ends with 1. Written here because no compiler may be on the node; a
- * static ELF file of one loadable segment.
+ * leave it, and ends on SIGTERM or SIGINT. Written here because no compiler may be on the node; a static ELF file of one
+ * loadable segment.
  */
 export function pauseElf(name: string): Uint8Array {
   const architecture = programArchitecture(name)
   if (architecture === undefined) throw new RangeError(`no sandbox program for the architecture "${name}"`)
-  return elfFile(architecture, architecture === 'amd64' ? x86Code() : armCode())
+  return elfFile(architecture, architecture === 'amd64' ? Uint8Array.from(x86Wait()) : armCode())
 }
 
 /** Bit n-1 stands for signal n: SIGINT 2, SIGTERM 15, SIGCHLD 17. */
 const waitedSignals = (1n << 1n) | (1n << 14n) | (1n << 16n)
 const sigChld = 17
-const cloneNewNet = 0x40000000
-const capabilityVersion = 0x20080522
 
 const x86Syscall = [0x0f, 0x05]
 const x86Load = (register: number, value: number): number[] => [0xb8 + register, ...u32(value)]
 const [eax, edx, esi, edi] = [0, 2, 6, 7]
-
-function x86Code(): Uint8Array {
-  const steps = x86Leave()
-  const unlessAsked = [0x83, 0x3c, 0x24, 2, 0x7c, s8(steps.length)] // cmp dword [rsp], 2; jl past the steps
-  return Uint8Array.from([...unlessAsked, ...steps, ...x86Wait()])
-}
-
-/** The same on both: unshare, then capset with a header and three empty sets on the stack. */
-function x86Leave(): number[] {
-  const exit = [...x86Load(eax, 231), ...x86Load(edi, 1), ...x86Syscall]
-  const orExit = [0x85, 0xc0, 0x79, s8(exit.length), ...exit] // test eax, eax; jns on; exit
-  const pushZero = [0x6a, 0]
-  return [
-    ...[...x86Load(edi, cloneNewNet), ...x86Load(eax, 272), ...x86Syscall, ...orExit],
-    ...[...pushZero, ...pushZero, ...pushZero, ...pushZero],
-    ...[0xc7, 0x04, 0x24, ...u32(capabilityVersion)], // mov dword [rsp], version
-    ...[0x48, 0x89, 0xe7], // mov rdi, rsp
-    ...[0x48, 0x8d, 0x74, 0x24, 8], // lea rsi, [rsp + 8]
-    ...[...x86Load(eax, 126), ...x86Syscall, ...orExit],
-  ]
-}
 
 /** The signal set lies right after the code; both programs are the same, step by step. */
 function x86Wait(): number[] {
@@ -90,22 +66,6 @@ const armLoad = (register: number, value: number): number => 0xd2800000 | (value
 const armCompare = (value: number): number => 0x7100001f | (value << 10) // cmp w0, value
 const armBranchIf = (condition: number, words: number): number => 0x54000000 | ((words & 0x7ffff) << 5) | condition
 
-function armLeave(): number[] {
-  const [ge, lt] = [10, 11]
-  const orExit = [armCompare(0), armBranchIf(ge, 4), armLoad(0, 1), armLoad(8, 94), armSyscall]
-  const pushZeros = 0xa9bf7fff // stp xzr, xzr, [sp, -16]!
-  const steps = [
-    ...[0xd2a80000, armLoad(8, 97), armSyscall, ...orExit], // the first is movz x0, 0x4000, lsl 16: CLONE_NEWNET
-    ...[pushZeros, pushZeros],
-    ...[armLoad(1, capabilityVersion & 0xffff), 0xf2a00001 | ((capabilityVersion >>> 16) << 5)], // movk x1, high, lsl 16
-    0xb90003e1, // str w1, [sp]
-    ...[0x910003e0, 0x910023e1], // add x0, sp, 0; add x1, sp, 8
-    ...[armLoad(8, 91), armSyscall, ...orExit],
-    0xd503201f, // nop, so that the signal set lies on a multiple of eight
-  ]
-  return [0xf94003e0, armCompare(2), armBranchIf(lt, steps.length + 1), ...steps] // ldr x0, [sp]
-}
-
 function armCode(): Uint8Array {
   const [movz, compare, branchIf, svc] = [armLoad, armCompare, armBranchIf, armSyscall]
   const minusOne = (register: number): number => 0x92800000 | register // movn register, 0
@@ -129,7 +89,7 @@ function armCode(): Uint8Array {
     // 28: padding, so that the set lies at 30, on a multiple of eight
     ...[svc, svc],
   ]
-  return Uint8Array.from([...[...armLeave(), ...words].flatMap((word) => u32(word >>> 0)), ...signalSet()])
+  return Uint8Array.from([...words.flatMap((word) => u32(word >>> 0)), ...signalSet()])
 }
 
 function signalSet(): number[] {
