@@ -24,6 +24,7 @@ const containers = async (): Promise<readonly string[]> =>
   ok(await m.docker('ps', '--no-trunc', '--format', '{{.ID}} {{.Names}}'))
     .trim()
     .split('\n')
+    .filter((line) => !line.includes('skiff_POD_spare__'))
     .sort()
 const restores = (): number =>
   readFileSync(join(m.dataDir, 'log/controlplane.log'), 'utf8').split('the store was restored').length - 1

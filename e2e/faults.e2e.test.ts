@@ -27,7 +27,7 @@ async function running(): Promise<readonly Container[]> {
   const text = ok(await m.docker('ps', '--no-trunc', '--format', '{{.ID}} {{.Names}}'))
   return text
     .split('\n')
-    .filter((line) => line !== '')
+    .filter((line) => line !== '' && !line.includes('skiff_POD_spare__'))
     .map((line) => {
       const [id = '', name = ''] = line.split(' ')
       return { id, name }
