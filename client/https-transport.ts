@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http2'
+import { constants, type IncomingHttpHeaders } from 'node:http2'
 import { restPath } from '../api/derive/paths.ts'
 import type { ApiList, ApiObject } from '../api/meta/object-meta.ts'
 import type {
@@ -93,17 +93,32 @@ async function readAnswer({ code, headers, stream }: OpenResponse): Promise<{
   throw failureOf(code, text)
 }
 
-async function readText(stream: OpenResponse['stream']): Promise<string> {
+/**
+ * Reads until the stream has closed by itself. (Iterating would destroy it at its end, which sends a reset that the
+ * server takes for one more of a flood: it cuts off who sends many.)
+ */
+function readText(stream: OpenResponse['stream']): Promise<string> {
   const chunks: Uint8Array[] = []
   let size = 0
-  for await (const chunk of stream as AsyncIterable<Uint8Array>) {
-    size += chunk.length
-    if (size > maxBodyBytes) throw internalError(`the answer is larger than ${maxBodyBytes} bytes`)
-    chunks.push(chunk)
-  }
-  // A stream that the other end resets with CANCEL ends like one that is complete.
-  if ((stream.rstCode ?? 0) !== 0) throw unavailable('the answer was cut off')
-  return Buffer.concat(chunks).toString('utf8')
+  let hasEnded = false
+  return new Promise((resolve, reject) => {
+    stream.on('data', (chunk: Uint8Array) => {
+      size += chunk.length
+      chunks.push(chunk)
+      if (size <= maxBodyBytes) return
+      stream.close(constants.NGHTTP2_CANCEL)
+      reject(internalError(`the answer is larger than ${maxBodyBytes} bytes`))
+    })
+    stream.once('end', () => {
+      hasEnded = true
+    })
+    stream.on('error', () => reject(unavailable('the answer was cut off')))
+    stream.once('close', () => {
+      // A stream that the other end resets with CANCEL ends like one that is complete.
+      if (!hasEnded || (stream.rstCode ?? 0) !== 0) reject(unavailable('the answer was cut off'))
+      else resolve(Buffer.concat(chunks).toString('utf8'))
+    })
+  })
 }
 
 /** `/livez` and the like answer with plain text. */
