@@ -10,6 +10,7 @@ import { leaderKey } from '../controlplane/core.ts'
 import { encodeObject } from '../controlplane/store/codec.ts'
 import { type EtcdStore, etcdStore } from '../controlplane/store/etcd.ts'
 import { kindPrefix, objectKey } from '../controlplane/store/keys.ts'
+import type { StoreEvent } from '../controlplane/store/store.ts'
 import { startTestEtcd } from '../controlplane/testing/etcd.ts'
 import { forEachLimit } from '../lib/async.ts'
 import { systemClock } from '../lib/clock.ts'
@@ -125,21 +126,20 @@ async function revisionOf(store: EtcdStore): Promise<number> {
 
 /** Seen in etcd itself: when the first and the last pod got a node. */
 function boundPods(store: EtcdStore, afterRevision: number): { readonly all: Promise<void>; seconds(): number } {
-  const times: number[] = []
+  const times = new Map<string, number>()
   const follow = async (): Promise<void> => {
     const stop = AbortSignal.timeout(deadlineMs)
-    const seen = new Set<string>()
     for await (const { events } of store.watch({ prefix: kindPrefix(Pod), afterRevision, signal: stop })) {
-      for (const event of events) {
-        if (event.type !== 'put' || seen.has(event.current.key)) continue
-        if (!Buffer.from(event.current.value).includes('"nodeName":"node-')) continue
-        seen.add(event.current.key)
-        times.push(performance.now())
-      }
-      if (seen.size >= pods) return
+      for (const key of events.flatMap(boundIn)) if (!times.has(key)) times.set(key, performance.now())
+      if (times.size >= pods) return
     }
   }
-  return { all: follow(), seconds: () => ((times.at(-1) ?? Number.NaN) - (times[0] ?? Number.NaN)) / 1000 }
+  const secondsOf = (all: readonly number[]): number => ((all.at(-1) ?? Number.NaN) - (all[0] ?? Number.NaN)) / 1000
+  return { all: follow(), seconds: () => secondsOf([...times.values()]) }
+}
+
+function boundIn(event: StoreEvent): readonly string[] {
+  return event.type === 'put' && Buffer.from(event.current.value).includes('"nodeName":"node-') ? [event.current.key] : []
 }
 
 /** Every pod is there once, on a node that exists, and no node has more than it can take. */

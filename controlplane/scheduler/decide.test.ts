@@ -4,7 +4,7 @@ import type { Node } from '../../api/kinds/node.ts'
 import type { Pod } from '../../api/kinds/pod.ts'
 import { node as buildNode, pod as buildPod } from '../../api/testing/builders.ts'
 import { seededRandom } from '../../lib/random.ts'
-import { decide } from './decide.ts'
+import { decide, enoughNodes } from './decide.ts'
 import { portsClash } from './plugins/node-ports.ts'
 import type { Cluster } from './plugins/plugin.ts'
 import { plugins } from './plugins/registry.ts'
@@ -236,4 +236,31 @@ test('whatever comes, no node is overcommitted, no host port is given twice, and
       }
     }),
   )
+})
+
+test('of many nodes a part is enough, and the next decision begins where the last one ended', () => {
+  expect([50, 100, 500, 4000, 10_000].map(enoughNodes)).toEqual([50, 100, 230, 720, 500])
+  const { cluster } = world(Array.from({ length: 500 }, (_, index) => aNode(`n${index}`)))
+  const taken = (start: number): number => {
+    const decision = decide(aPod(), cluster, { plugins, random: seededRandom(1), start })
+    if (decision.type !== 'node') throw new Error(decision.message)
+    expect(decision.looked).toBe(230)
+    return Number(decision.node.slice(1))
+  }
+  expect(taken(0)).toBeLessThan(230)
+  expect(taken(230)).toBeGreaterThanOrEqual(230)
+  expect(taken(230)).toBeLessThan(460)
+})
+
+test('the one node of many that a pod fits on is found, wherever the search begins', () => {
+  const nodes = Array.from({ length: 300 }, (_, index) =>
+    aNode(`n${index}`, index === 77 ? { metadata: { labels: { disk: 'ssd' } } } : {}),
+  )
+  const { cluster } = world(nodes)
+  for (const start of [0, 77, 78, 299, 1000]) {
+    const picky = aPod({ nodeSelector: { disk: 'ssd' } })
+    expect(decide(picky, cluster, { plugins, random: seededRandom(1), start })).toMatchObject({ node: 'n77', looked: 300 })
+  }
+  const none = decide(aPod({ nodeSelector: { disk: 'none' } }), cluster, { plugins, random: seededRandom(1), start: 5 })
+  expect(none).toMatchObject({ type: 'nowhere', message: expect.stringContaining('0/300 nodes are available: 300 ') })
 })

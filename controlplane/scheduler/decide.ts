@@ -4,22 +4,46 @@ import type { Cluster, Plugin } from './plugins/plugin.ts'
 import type { NodeInfo } from './snapshot.ts'
 
 export type Decision =
-  | { readonly type: 'node'; readonly node: string }
+  /** `looked`: how many nodes were looked at, beginning with `start`. */
+  | { readonly type: 'node'; readonly node: string; readonly looked: number }
   /** `message` as Kubernetes words it; `plugins` turned nodes away, so that their events may help. */
   | { readonly type: 'nowhere'; readonly message: string; readonly plugins: ReadonlySet<string> }
 
+export interface DecideOptions {
+  readonly plugins: readonly Plugin[]
+  readonly random: Random
+  /** Where among many nodes to begin, so that the same ones are not taken each time. */
+  readonly start?: number
+}
+
+/** Up to here all nodes are compared. */
+const allUpTo = 100
+const leastPart = 0.05
+
+/**
+ * How many nodes that fit are enough to choose the best of: of many nodes a part, which is the smaller the more there
+ * are (Kubernetes: percentageOfNodesToScore, 50 % going down to 5 %). Whether a pod fits anywhere is asked of all.
+ */
+export function enoughNodes(count: number): number {
+  if (count <= allUpTo) return count
+  return Math.max(allUpTo, Math.floor(count * Math.max(leastPart, 0.5 - count / 12_500)))
+}
+
 /** Where a pod goes, from what is known now. Pure, but for the draw among equals. */
-export function decide(
-  pod: Pod,
-  cluster: Cluster,
-  { plugins, random }: { readonly plugins: readonly Plugin[]; readonly random: Random },
-): Decision {
+export function decide(pod: Pod, cluster: Cluster, { plugins, random, start = 0 }: DecideOptions): Decision {
+  const { nodes } = cluster
   const prepared = plugins.map((plugin) => ({ plugin, state: plugin.prepare(pod, cluster) }))
+  const filters = prepared.filter(({ plugin, state }) => plugin.filter !== undefined && plugin.filters?.(state) !== false)
   const reasons = new Map<string, number>()
   const turnedAway = new Set<string>()
   const feasible: NodeInfo[] = []
-  for (const node of cluster.nodes) {
-    const refusal = firstRefusal(prepared, node)
+  const enough = enoughNodes(nodes.length)
+  const first = enough === nodes.length ? 0 : start % nodes.length
+  let looked = 0
+  for (; looked < nodes.length && feasible.length < enough; looked++) {
+    const node = nodes[(first + looked) % nodes.length]
+    if (node === undefined) break
+    const refusal = firstRefusal(filters, node)
     if (refusal === undefined) feasible.push(node)
     else {
       turnedAway.add(refusal.plugin)
@@ -27,8 +51,8 @@ export function decide(
     }
   }
   const best = pick(feasible, prepared, random)
-  if (best !== undefined) return { type: 'node', node: best.name }
-  return { type: 'nowhere', message: explain(cluster.nodes.length, reasons), plugins: turnedAway }
+  if (best !== undefined) return { type: 'node', node: best.name, looked }
+  return { type: 'nowhere', message: explain(nodes.length, reasons), plugins: turnedAway }
 }
 
 interface Prepared {
@@ -41,34 +65,49 @@ function firstRefusal(
   node: NodeInfo,
 ): { readonly plugin: string; readonly reasons: readonly string[] } | undefined {
   for (const { plugin, state } of prepared) {
-    const reasons = plugin.filter?.(state, node) ?? []
-    if (reasons.length > 0) return { plugin: plugin.name, reasons }
+    const reasons = plugin.filter?.(state, node)
+    if (reasons !== undefined && reasons.length > 0) return { plugin: plugin.name, reasons }
   }
   return undefined
 }
 
 function pick(nodes: readonly NodeInfo[], prepared: readonly Prepared[], random: Random): NodeInfo | undefined {
   if (nodes.length <= 1) return nodes[0]
-  const totals = nodes.map(() => 0)
-  for (const { plugin, state } of prepared) {
-    const { score, weight = 1, scale = 'none' } = plugin
-    if (score === undefined) continue
-    const scaled = rescale(
-      nodes.map((node) => score(state, node)),
-      scale,
-    )
-    for (const [index, value] of scaled.entries()) totals[index] = (totals[index] ?? 0) + weight * value
-  }
-  const highest = Math.max(...totals)
+  const totals = new Float64Array(nodes.length)
+  const scores = new Float64Array(nodes.length)
+  for (const one of prepared) addScores(one, nodes, { scores, totals })
+  const highest = highestOf(totals)
   const best = nodes.filter((_, index) => totals[index] === highest)
   return best[Math.floor(random.next() * best.length)]
 }
 
-function rescale(raw: readonly number[], scale: 'none' | 'max' | 'inverse'): readonly number[] {
-  if (scale === 'none') return raw
-  const highest = Math.max(...raw)
-  if (highest <= 0) return raw.map(() => (scale === 'inverse' ? 100 : 0))
-  return raw.map((value) => (scale === 'max' ? (100 * value) / highest : 100 - (100 * value) / highest))
+/** `scores` is room that is used again for each plugin. */
+function addScores(
+  { plugin, state }: Prepared,
+  nodes: readonly NodeInfo[],
+  { scores, totals }: { readonly scores: Float64Array; readonly totals: Float64Array },
+): void {
+  const { score, weight = 1, scale = 'none' } = plugin
+  if (score === undefined || plugin.scores?.(state) === false) return
+  nodes.forEach((node, index) => {
+    scores[index] = score(state, node)
+  })
+  const highest = highestOf(scores)
+  scores.forEach((value, index) => {
+    totals[index] = (totals[index] ?? 0) + weight * rescaled(value, highest, scale)
+  })
+}
+
+function highestOf(values: Float64Array): number {
+  let highest = Number.NEGATIVE_INFINITY
+  for (const value of values) if (value > highest) highest = value
+  return highest
+}
+
+function rescaled(value: number, highest: number, scale: 'none' | 'max' | 'inverse'): number {
+  if (scale === 'none') return value
+  if (highest <= 0) return scale === 'inverse' ? 100 : 0
+  return scale === 'max' ? (100 * value) / highest : 100 - (100 * value) / highest
 }
 
 /** `0/3 nodes are available: 1 Insufficient memory, 2 node(s) were unschedulable.` */

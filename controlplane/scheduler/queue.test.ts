@@ -92,3 +92,29 @@ test('a pod of the same name but another UID starts over', () => {
   queue.add({ key: 'a', uid: 'new', priority: 0 })
   expect(drain()).toEqual(['a'])
 })
+
+test('thousands that are deleted while they wait leave nothing behind, and the order of the others stays', () => {
+  const { queue, drain } = setUp()
+  for (let index = 0; index < 5000; index++) {
+    queue.add(pod(`p${index}`, index % 3))
+    if (index % 100 !== 7) queue.delete(`p${index}`)
+  }
+  const left = Array.from({ length: 50 }, (_, index) => index * 100 + 7)
+  const byPriority = left.toSorted((a, b) => (b % 3) - (a % 3) || a - b)
+  expect(queue.depth.ready).toBe(50)
+  expect(drain()).toEqual(byPriority.map((index) => `p${index}`))
+})
+
+test('an event wakes every parked pod that it could help, and no other', () => {
+  const { clock, queue, drain } = setUp()
+  for (const key of ['a', 'b', 'c', 'd']) queue.add(pod(key))
+  drain()
+  for (const key of ['a', 'b']) queue.park(key, new Set(['Fit']))
+  queue.park('c', new Set(['Name']))
+  queue.park('d', new Set(['Name', 'Fit']))
+  queue.delete('b')
+  queue.wake('PodGone')
+  clock.step(1000)
+  expect(drain().sort()).toEqual(['a', 'd'])
+  expect(queue.depth).toMatchObject({ ready: 0, parked: 1 })
+})

@@ -1,4 +1,5 @@
 import type { Clock } from '../../lib/clock.ts'
+import { Heap } from '../../lib/heap.ts'
 import type { ClusterEvent } from './plugins/plugin.ts'
 
 /** A pod that waits for a node. */
@@ -9,16 +10,21 @@ export interface QueuedPod {
 }
 
 interface Waiting extends QueuedPod {
-  /** When it first came; the order among equals. */
-  readonly sinceMs: number
+  /** When it first came. */
   readonly order: number
   readonly attempts: number
 }
 
 interface Parked {
   readonly waiting: Waiting
-  readonly plugins: ReadonlySet<string>
+  readonly group: string
   readonly atMs: number
+}
+
+/** Parked pods that the same plugins turned away. */
+interface Group {
+  readonly plugins: ReadonlySet<string>
+  readonly keys: Set<string>
 }
 
 export interface SchedulingQueueOptions {
@@ -31,6 +37,8 @@ export interface SchedulingQueueOptions {
 
 const baseMs = 1000
 const maxMs = 10_000
+/** Entries without a pod that the order may have before it is made anew. */
+const spareOrder = 1000
 /** Parked pods are tried again after this long, whatever happened. */
 export const parkedLimitMs = 5 * 60_000
 
@@ -41,12 +49,16 @@ export const parkedLimitMs = 5 * 60_000
 export class SchedulingQueue implements Disposable {
   readonly #options: SchedulingQueueOptions
   readonly #ready = new Map<string, Waiting>()
+  /** Those that are ready, and some that no longer are: who is taken is looked up in `#ready`. */
+  #order = new Heap<Waiting>(isBefore)
   readonly #backingOff = new Map<string, { readonly waiting: Waiting; readonly timer: Disposable }>()
   readonly #parked = new Map<string, Parked>()
+  /** The same by what turned them away, so that an event is compared once for all alike. */
+  readonly #groups = new Map<string, Group>()
   /** Being decided or bound; events that come meanwhile are remembered. */
   readonly #taken = new Map<string, Waiting>()
   readonly #missed = new Map<string, Set<ClusterEvent>>()
-  #order = 0
+  #count = 0
 
   constructor(options: SchedulingQueueOptions) {
     this.#options = options
@@ -64,14 +76,13 @@ export class SchedulingQueue implements Disposable {
       return
     }
     this.delete(pod.key)
-    this.#ready.set(pod.key, { ...pod, sinceMs: this.#options.clock.monotonicMs(), order: this.#order++, attempts: 0 })
-    this.#options.ready()
+    this.#makeReady({ ...pod, order: this.#count++, attempts: 0 })
   }
 
   /** It is bound, finished or gone. */
   delete(key: string): void {
     this.#ready.delete(key)
-    this.#parked.delete(key)
+    this.#unpark(key)
     this.#taken.delete(key)
     this.#missed.delete(key)
     this.#backingOff.get(key)?.timer[Symbol.dispose]()
@@ -80,12 +91,13 @@ export class SchedulingQueue implements Disposable {
 
   /** The next pod to decide on. It stays taken until `parked`, `failed` or `delete`. */
   take(): QueuedPod | undefined {
-    let first: Waiting | undefined
-    for (const one of this.#ready.values()) if (first === undefined || isBefore(one, first)) first = one
-    if (first === undefined) return undefined
-    this.#ready.delete(first.key)
-    this.#taken.set(first.key, first)
-    return first
+    for (let first = this.#order.pop(); first !== undefined; first = this.#order.pop()) {
+      if (this.#ready.get(first.key) !== first) continue
+      this.#ready.delete(first.key)
+      this.#taken.set(first.key, first)
+      return first
+    }
+    return undefined
   }
 
   /** It fits nowhere; `plugins` turned the nodes away. */
@@ -96,7 +108,7 @@ export class SchedulingQueue implements Disposable {
     this.#missed.delete(key)
     // What happened while it was looked at counts as well.
     if (missed !== undefined && [...missed].some((event) => this.#helps(event, plugins))) this.#retry(waiting)
-    else this.#parked.set(key, { waiting, plugins, atMs: this.#options.clock.monotonicMs() })
+    else this.#park({ waiting, group: groupName(plugins), atMs: this.#options.clock.monotonicMs() }, plugins)
   }
 
   /** Binding did not work: again after a while. */
@@ -112,7 +124,10 @@ export class SchedulingQueue implements Disposable {
       const missed = this.#missed.get(key) ?? new Set<ClusterEvent>()
       this.#missed.set(key, missed.add(event))
     }
-    for (const { waiting, plugins } of this.#parked.values()) if (this.#helps(event, plugins)) this.#retry(waiting)
+    for (const { plugins, keys } of this.#groups.values()) {
+      if (!this.#helps(event, plugins)) continue
+      for (const key of keys) this.#retry(this.#parked.get(key)?.waiting)
+    }
   }
 
   /** Tries again what has been parked for long: a lost event only delays (law 5). */
@@ -142,16 +157,51 @@ export class SchedulingQueue implements Disposable {
     return [...plugins].some((plugin) => this.#options.wakes.get(plugin)?.includes(event) === true)
   }
 
-  #retry(waiting: Waiting): void {
-    this.#parked.delete(waiting.key)
+  #retry(waiting: Waiting | undefined): void {
+    if (waiting === undefined) return
+    this.#unpark(waiting.key)
     const afterMs = waiting.attempts === 0 ? 0 : Math.min(maxMs, baseMs * 2 ** (waiting.attempts - 1))
     const timer = this.#options.clock.after(afterMs, () => {
       this.#backingOff.delete(waiting.key)
-      this.#ready.set(waiting.key, waiting)
-      this.#options.ready()
+      this.#makeReady(waiting)
     })
     this.#backingOff.set(waiting.key, { waiting, timer })
   }
+
+  #makeReady(waiting: Waiting): void {
+    this.#ready.set(waiting.key, waiting)
+    this.#order.push(waiting)
+    // Of pods that were deleted while they waited.
+    if (this.#order.size > 2 * this.#ready.size + spareOrder) this.#order = heapOf(this.#ready.values())
+    this.#options.ready()
+  }
+
+  #park(parked: Parked, plugins: ReadonlySet<string>): void {
+    const { key } = parked.waiting
+    this.#parked.set(key, parked)
+    const group = this.#groups.get(parked.group) ?? { plugins, keys: new Set<string>() }
+    this.#groups.set(parked.group, group)
+    group.keys.add(key)
+  }
+
+  #unpark(key: string): void {
+    const parked = this.#parked.get(key)
+    if (parked === undefined) return
+    this.#parked.delete(key)
+    const group = this.#groups.get(parked.group)
+    group?.keys.delete(key)
+    if (group?.keys.size === 0) this.#groups.delete(parked.group)
+  }
 }
 
-const isBefore = (a: Waiting, b: Waiting): boolean => (a.priority !== b.priority ? a.priority > b.priority : a.order < b.order)
+const groupName = (plugins: ReadonlySet<string>): string => [...plugins].sort().join()
+
+function heapOf(all: Iterable<Waiting>): Heap<Waiting> {
+  const heap = new Heap<Waiting>(isBefore)
+  for (const one of all) heap.push(one)
+  return heap
+}
+
+function isBefore(a: Waiting, b: Waiting): boolean {
+  return a.priority !== b.priority ? a.priority > b.priority : a.order < b.order
+}

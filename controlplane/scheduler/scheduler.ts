@@ -74,6 +74,8 @@ class SchedulerRun {
   readonly #queue: SchedulingQueue
   readonly #cluster: Cluster
   readonly #binding = new Set<Promise<void>>()
+  /** Which node the next decision begins with where not all are looked at. */
+  #start = 0
 
   constructor(deps: SchedulerDeps, metrics: SchedulerMetrics) {
     this.#deps = deps
@@ -173,9 +175,10 @@ class SchedulerRun {
   #schedule(pod: Pod, signal: AbortSignal): void {
     const { clock, random } = this.#deps
     const startMs = clock.monotonicMs()
-    const decision = decide(pod, this.#cluster, { plugins, random })
+    const decision = decide(pod, this.#cluster, { plugins, random, start: this.#start })
     this.#metrics.seconds.observe((clock.monotonicMs() - startMs) / 1000)
     if (decision.type === 'node') {
+      this.#start = (this.#start + decision.looked) % Math.max(1, this.#snapshot.nodes.length)
       this.#snapshot.assume(pod, decision.node)
       this.#track(this.#bind(pod, decision.node, signal))
       return

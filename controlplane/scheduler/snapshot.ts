@@ -1,5 +1,6 @@
 import type { Node } from '../../api/kinds/node.ts'
 import type { Pod } from '../../api/kinds/pod.ts'
+import { controllerOf } from '../../api/meta/object-meta.ts'
 import { type Amounts, allocatable, podRequests, scoredRequest } from './resources.ts'
 
 export interface HostPort {
@@ -18,6 +19,10 @@ export interface NodeInfo {
   /** With a minimum for pods that ask for nothing. */
   readonly scored: { readonly cpu: number; readonly memory: number }
   readonly hostPorts: readonly HostPort[]
+  /** How many pods each owner has here, by UID. */
+  readonly owners: ReadonlyMap<string, number>
+  /** Bytes of the images that are here, by each of their names. */
+  readonly images: ReadonlyMap<string, number>
 }
 
 export function hostPortsOf(pod: Pod): readonly HostPort[] {
@@ -37,15 +42,21 @@ class Entry implements NodeInfo {
   readonly requested = new Map<string, number>()
   readonly scored = { cpu: 0, memory: 0 }
   hostPorts: readonly HostPort[] = []
+  readonly owners = new Map<string, number>()
+  images: ReadonlyMap<string, number>
 
   constructor(name: string, node: Node) {
     this.name = name
     this.node = node
     this.allocatable = allocatable(node)
+    this.images = imagesOf(node)
   }
 
   setNode(node: Node): void {
+    const { status } = this.node
     this.node = node
+    // Most changes of a node are only its heartbeat.
+    if (node.status?.images !== status?.images) this.images = imagesOf(node)
     this.allocatable = allocatable(node)
   }
 
@@ -68,8 +79,16 @@ class Entry implements NodeInfo {
     for (const [name, amount] of podRequests(pod)) this.requested.set(name, (this.requested.get(name) ?? 0) + sign * amount)
     this.scored.cpu += sign * scoredRequest(pod, 'cpu')
     this.scored.memory += sign * scoredRequest(pod, 'memory')
+    const owner = controllerOf(pod)?.uid
+    if (owner === undefined) return
+    const count = (this.owners.get(owner) ?? 0) + sign
+    if (count === 0) this.owners.delete(owner)
+    else this.owners.set(owner, count)
   }
 }
+
+const imagesOf = ({ status }: Node): ReadonlyMap<string, number> =>
+  new Map((status?.images ?? []).flatMap(({ names, sizeBytes }) => (names ?? []).map((name) => [name, sizeBytes ?? 0] as const)))
 
 /**
  * The cluster as the scheduler sees it: nodes with the pods that are bound to them, or that it has just decided to
@@ -83,14 +102,19 @@ export class Snapshot {
   /** Pods on nodes that are not known (yet). */
   readonly #homeless = new Map<string, Map<string, Pod>>()
   readonly #withAntiAffinity = new Map<string, Pod>()
+  /** Made again when one was added or removed. */
+  #nodeList: readonly NodeInfo[] | undefined
+  #antiAffinityList: readonly Pod[] | undefined
 
   get nodes(): readonly NodeInfo[] {
-    return [...this.#nodes.values()]
+    this.#nodeList ??= [...this.#nodes.values()]
+    return this.#nodeList
   }
 
   /** Bound pods whose required anti-affinity may speak against others. */
   get podsWithAntiAffinity(): readonly Pod[] {
-    return [...this.#withAntiAffinity.values()]
+    this.#antiAffinityList ??= [...this.#withAntiAffinity.values()]
+    return this.#antiAffinityList
   }
 
   node(name: string): NodeInfo | undefined {
@@ -106,6 +130,7 @@ export class Snapshot {
     }
     const entry = new Entry(name, node)
     this.#nodes.set(name, entry)
+    this.#nodeList = undefined
     for (const [uid, pod] of this.#homeless.get(name) ?? []) entry.add(uid, pod)
     this.#homeless.delete(name)
   }
@@ -114,6 +139,7 @@ export class Snapshot {
     const entry = this.#nodes.get(name)
     if (entry === undefined) return
     this.#nodes.delete(name)
+    this.#nodeList = undefined
     if (entry.pods.size > 0) this.#homeless.set(name, new Map(entry.pods))
   }
 
@@ -148,8 +174,10 @@ export class Snapshot {
     const { uid = '' } = pod.metadata
     this.#remove(uid)
     this.#places.set(uid, node)
-    if ((pod.spec.affinity?.podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []).length > 0)
+    if ((pod.spec.affinity?.podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []).length > 0) {
       this.#withAntiAffinity.set(uid, { ...pod, spec: { ...pod.spec, nodeName: node } })
+      this.#antiAffinityList = undefined
+    }
     const entry = this.#nodes.get(node)
     if (entry !== undefined) {
       entry.add(uid, pod)
@@ -164,7 +192,7 @@ export class Snapshot {
     const node = this.#places.get(uid)
     if (node === undefined) return
     this.#places.delete(uid)
-    this.#withAntiAffinity.delete(uid)
+    if (this.#withAntiAffinity.delete(uid)) this.#antiAffinityList = undefined
     this.#nodes.get(node)?.remove(uid)
     const waiting = this.#homeless.get(node)
     waiting?.delete(uid)

@@ -1,12 +1,11 @@
-import type { Pod } from '../../../api/kinds/pod.ts'
-import { usedShare } from './least-allocated.ts'
+import { type ScoredAmounts, scoredAmounts, usedShare } from './least-allocated.ts'
 import { definePlugin } from './plugin.ts'
 
 /** Rather where processor and memory are used to the same degree. */
-export const balancedAllocation = definePlugin<Pod>({
+export const balancedAllocation = definePlugin<ScoredAmounts>({
   name: 'BalancedAllocation',
-  prepare: (pod) => pod,
+  prepare: scoredAmounts,
   // With two shares the standard deviation is half their difference.
-  score: (pod, node) => 100 * (1 - Math.abs(usedShare(pod, node, 'cpu') - usedShare(pod, node, 'memory')) / 2),
+  score: (amounts, node) => 100 * (1 - Math.abs(usedShare(amounts, node, 'cpu') - usedShare(amounts, node, 'memory')) / 2),
   scale: 'none',
 })

@@ -1,4 +1,3 @@
-import type { NodeInfo } from '../snapshot.ts'
 import { definePlugin } from './plugin.ts'
 
 const mebibyte = 1024 * 1024
@@ -9,15 +8,12 @@ const mostBytes = 1000 * mebibyte
 /** The name that engines list an image under when it was asked for without a tag. */
 const normalized = (image: string): string => (/[:@][^/]*$/.test(image) ? image : `${image}:latest`)
 
-const bytesOf = ({ node }: NodeInfo, image: string): number =>
-  node.status?.images?.find(({ names }) => (names ?? []).includes(image))?.sizeBytes ?? 0
-
 /** Rather where large images are already. */
 export const imageLocality = definePlugin<readonly string[]>({
   name: 'ImageLocality',
   prepare: (pod) => pod.spec.containers.map(({ image }) => normalized(image ?? '')),
   score: (images, node) => {
-    const bytes = images.reduce((sum, image) => sum + bytesOf(node, image), 0)
+    const bytes = images.reduce((sum, image) => sum + (node.images.get(image) ?? 0), 0)
     const most = mostBytes * Math.max(images.length, 1)
     return (100 * (Math.min(Math.max(bytes, leastBytes), most) - leastBytes)) / (most - leastBytes)
   },

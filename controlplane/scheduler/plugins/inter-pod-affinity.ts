@@ -96,6 +96,8 @@ function score({ preferred }: State, node: NodeInfo): number {
 export const interPodAffinity = definePlugin<State>({
   name: 'InterPodAffinity',
   prepare,
+  filters: ({ affinity, antiAffinity, keptOut }) => affinity.length + antiAffinity.length + keptOut.length > 0,
+  scores: ({ preferred }) => preferred.length > 0,
   filter,
   score,
   scale: 'max',

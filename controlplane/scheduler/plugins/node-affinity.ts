@@ -25,6 +25,10 @@ function mayGoTo(pod: Pod, info: NodeInfo): boolean {
 export const nodeAffinity = definePlugin<Pod>({
   name: 'NodeAffinity',
   prepare: (pod) => pod,
+  filters: ({ spec }) =>
+    Object.keys(spec.nodeSelector ?? {}).length > 0 ||
+    spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution !== undefined,
+  scores: ({ spec }) => (spec.affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []).length > 0,
   filter: (pod, info) => (mayGoTo(pod, info) ? fits : ["node(s) didn't match Pod's node affinity/selector"]),
   score: (pod, info) =>
     (pod.spec.affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [])

@@ -9,6 +9,7 @@ export const portsClash = (a: HostPort, b: HostPort): boolean =>
 export const nodePorts = definePlugin<readonly HostPort[]>({
   name: 'NodePorts',
   prepare: hostPortsOf,
+  filters: (wanted) => wanted.length > 0,
   filter: (wanted, node) =>
     wanted.some((one) => node.hostPorts.some((taken) => portsClash(one, taken)))
       ? ["node(s) didn't have free ports for the requested pod ports"]

@@ -20,6 +20,10 @@ export interface Cluster {
 export interface Plugin<S = unknown> {
   readonly name: string
   prepare(pod: Pod, cluster: Cluster): S
+  /** Whether the filter can turn any node away; absent: it can. Spares asking it about each of them. */
+  filters?(state: S): boolean
+  /** Whether the scores of nodes can differ; absent: they can. */
+  scores?(state: S): boolean
   /** Why the pod cannot go there, in the words that the user reads after "N "; nothing when it can. */
   filter?(state: S, node: NodeInfo): readonly string[]
   /** Higher is better, in any unit; see `scale`. */

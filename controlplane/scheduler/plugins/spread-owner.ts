@@ -5,8 +5,8 @@ import { definePlugin } from './plugin.ts'
 export const spreadOwner = definePlugin<string | undefined>({
   name: 'SpreadOwner',
   prepare: (pod) => controllerOf(pod)?.uid,
-  score: (owner, node) =>
-    owner === undefined ? 0 : [...node.pods.values()].filter((pod) => controllerOf(pod)?.uid === owner).length,
+  scores: (owner) => owner !== undefined,
+  score: (owner, node) => (owner === undefined ? 0 : (node.owners.get(owner) ?? 0)),
   scale: 'inverse',
   weight: 2,
 })
