@@ -102,20 +102,13 @@ async function untilReady(child: ChildProcess, file: string): Promise<HttpsTrans
 }
 
 /** Ends a process of ours, by force when it does not within its time. */
-export async function stop(child: ChildProcess): Promise<void> {
+async function stop(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const ended = new Promise<void>((done) => child.once('exit', () => done()))
   child.kill('SIGTERM')
   const timer = setTimeout(() => child.kill('SIGKILL'), drainMs)
   await ended
   clearTimeout(timer)
-}
-
-/** Of a process, memory in MiB: now, and the most that it ever was. */
-export function memoryOf(pid: number): { readonly nowMiB: number; readonly peakMiB: number } {
-  const text = readFileSync(`/proc/${pid}/status`, 'utf8')
-  const mib = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)?.[1]) / 1024
-  return { nowMiB: mib('VmRSS'), peakMiB: mib('VmHWM') }
 }
 
 /** Processor seconds that each process uses while `work` goes on, and how long it takes. */
