@@ -42,9 +42,10 @@ export function parseTime(text: string | undefined | null): number | undefined {
 }
 
 interface FakeTimer {
-  at: number
-  order: number
-  run: () => void
+  readonly at: number
+  readonly order: number
+  /** undefined: it was cancelled, and lies in the heap until its turn. */
+  run: (() => void) | undefined
 }
 
 /** A clock that moves only when told. Timers fire in order of their time while it is stepped. */
@@ -52,7 +53,7 @@ export class FakeClock implements Clock {
   #now: number
   readonly #epoch: number
   #order = 0
-  readonly #timers = new Set<FakeTimer>()
+  readonly #timers = new TimerHeap()
 
   constructor(epochMs = Date.UTC(2026, 0, 1)) {
     this.#now = epochMs
@@ -70,33 +71,67 @@ export class FakeClock implements Clock {
   after(ms: number, run: () => void): Disposable {
     const timer: FakeTimer = { at: this.#now + Math.max(ms, 0), order: this.#order++, run }
     this.#timers.add(timer)
-    return { [Symbol.dispose]: () => void this.#timers.delete(timer) }
+    return {
+      [Symbol.dispose]: () => {
+        timer.run = undefined
+      },
+    }
   }
 
   /** Moves time forward by `ms`, firing what comes due on the way. */
   step(ms: number): void {
     const end = this.#now + ms
-    for (let next = this.#next(end); next !== undefined; next = this.#next(end)) {
-      this.#timers.delete(next)
+    for (let next = this.#timers.first; next !== undefined && next.at <= end; next = this.#timers.first) {
+      const { run } = next
+      next.run = undefined
       this.#now = Math.max(this.#now, next.at)
-      next.run()
+      run?.()
     }
     this.#now = end
   }
 
   /** Time of the earliest timer, in epoch milliseconds. */
   get nextTimerAt(): number | undefined {
-    let at: number | undefined
-    for (const timer of this.#timers) if (at === undefined || timer.at < at) at = timer.at
-    return at
-  }
-
-  #next(end: number): FakeTimer | undefined {
-    let first: FakeTimer | undefined
-    for (const timer of this.#timers) {
-      if (timer.at > end) continue
-      if (first === undefined || timer.at < first.at || (timer.at === first.at && timer.order < first.order)) first = timer
-    }
-    return first
+    return this.#timers.first?.at
   }
 }
+
+/** Timers by time, those of one time in the order in which they were set. */
+class TimerHeap {
+  /** Each is due no later than the two at twice its place. Begins at place 1. */
+  readonly #heap: (FakeTimer | undefined)[] = [undefined]
+
+  add(timer: FakeTimer): void {
+    let place = this.#heap.length
+    this.#heap.push(timer)
+    for (let above = place >> 1; above > 0 && isBefore(timer, this.#heap[above]); above = place >> 1) {
+      this.#heap[place] = this.#heap[above]
+      place = above
+    }
+    this.#heap[place] = timer
+  }
+
+  /** The next one that was not cancelled. */
+  get first(): FakeTimer | undefined {
+    while (this.#heap[1] !== undefined && this.#heap[1].run === undefined) this.#removeFirst()
+    return this.#heap[1]
+  }
+
+  #removeFirst(): void {
+    const last = this.#heap.pop()
+    if (this.#heap.length === 1 || last === undefined) return
+    let place = 1
+    for (;;) {
+      const [left, right] = [this.#heap[2 * place], this.#heap[2 * place + 1]]
+      const isLeft = right === undefined || (left !== undefined && isBefore(left, right))
+      const next = isLeft ? left : right
+      if (next === undefined || !isBefore(next, last)) break
+      this.#heap[place] = next
+      place = isLeft ? 2 * place : 2 * place + 1
+    }
+    this.#heap[place] = last
+  }
+}
+
+const isBefore = (one: FakeTimer, other: FakeTimer | undefined): boolean =>
+  other === undefined || one.at < other.at || (one.at === other.at && one.order < other.order)

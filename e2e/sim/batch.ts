@@ -31,7 +31,7 @@ export interface Summary {
 }
 
 /** So many seeds have the code compiled and cost one process's start little; its memory ends with it. */
-const mostPerChunk = 500
+const mostPerChunk = 250
 /** Real time. A seed takes a fraction of a second: one that takes so long turns in a circle. */
 const hangsMs = 180_000
 const chunkProgram = new URL('chunk.ts', import.meta.url)
@@ -62,7 +62,10 @@ function chunksOf({ first, count, jobs, isFaultFree = false, plant }: BatchOptio
 
 /** What is left to run when the process has died of a seed. */
 async function runChunk(chunk: Chunk, tally: Tally): Promise<Chunk | undefined> {
-  const child = fork(chunkProgram, { execArgv: ['--max-semi-space-size=32'], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const child = fork(chunkProgram, {
+    execArgv: ['--expose-gc', '--max-semi-space-size=32'],
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  })
   const end = chunk.first + chunk.count
   let next = chunk.first
   let cpuMs = 0

@@ -22,6 +22,8 @@ export interface SeedReport {
   readonly rssBytes: number
 }
 
+const collectEvery = 50
+
 async function run({ first, count, isFaultFree, plant }: Chunk): Promise<void> {
   const planted = plant === undefined ? {} : { plant: must(plants[plant], `a bug is called "${plant}"`) }
   for (let seed = first; seed < first + count; seed++) {
@@ -30,6 +32,8 @@ async function run({ first, count, isFaultFree, plant }: Chunk): Promise<void> {
     const cpuMs = (user + system) / 1000
     const report: SeedReport = { seed, problem, hash, virtualMs, faults: [...faults], cpuMs, rssBytes: process.memoryUsage.rss() }
     process.send?.(report)
+    // Worlds that are over lie in the heap until it is full, and it takes its time to be.
+    if (seed % collectEvery === 0) globalThis.gc?.()
   }
   process.disconnect?.()
 }

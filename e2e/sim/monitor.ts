@@ -6,7 +6,7 @@ import { quantityMilli } from '../../api/meta/quantity.ts'
 import { decodeObject } from '../../controlplane/store/codec.ts'
 import { kindPrefix, type ObjectKey, parseObjectKey } from '../../controlplane/store/keys.ts'
 import type { MemoryStore } from '../../controlplane/store/memory.ts'
-import { objectPrefix, type StoreEvent, type Transaction } from '../../controlplane/store/store.ts'
+import { type KeyValue, objectPrefix, type StoreEvent, type Transaction } from '../../controlplane/store/store.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { SimNode } from './agent.ts'
 import { Causes } from './causes.ts'
@@ -39,6 +39,7 @@ export class Monitor implements EngineWatcher {
   readonly #deleting = new Set<string>()
   readonly #counter = new Counter()
   readonly causes: Causes
+  readonly #decoded = new Map<string, { readonly item: KeyValue; readonly object: ApiObject }>()
   readonly counts = new Map<string, number>()
   #engines: readonly SimNode[] = []
   problem: string | undefined
@@ -162,8 +163,8 @@ export class Monitor implements EngineWatcher {
   #see(event: StoreEvent): void {
     const place = parseObjectKey(event.type === 'put' ? event.current.key : event.key)
     if (place === undefined) return
-    const now = event.type === 'put' ? decodeObject(event.current) : undefined
-    const old = event.previous === undefined ? undefined : decodeObject(event.previous)
+    const now = event.type === 'put' ? this.#decode(event.current) : undefined
+    const old = event.previous === undefined ? undefined : this.#decode(event.previous)
     this.#count(place, old, now)
     const isOwned = (now ?? old)?.metadata.ownerReferences !== undefined && place.plural === 'pods'
     this.#counter.see(place, { isNew: now !== undefined, isOld: old !== undefined, isOwned })
@@ -174,6 +175,15 @@ export class Monitor implements EngineWatcher {
     if (place.plural === 'pods') this.#seePod(old as Pod | undefined, now as Pod | undefined)
     else if (place.plural === 'nodes') this.#seeNode(place.name, now as Node | undefined)
     this.causes.see(place.plural, old, now)
+  }
+
+  /** What is the present state in one event is the previous one in the next. */
+  #decode(item: KeyValue): ApiObject {
+    const known = this.#decoded.get(item.key)
+    if (known?.item === item) return known.object
+    const object = decodeObject(item)
+    this.#decoded.set(item.key, { item, object })
+    return object
   }
 
   #count({ plural, name }: ObjectKey, old: ApiObject | undefined, now: ApiObject | undefined): void {

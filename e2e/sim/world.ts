@@ -41,6 +41,7 @@ export interface Agent {
 }
 
 const leaseMs = 4000
+const hashAtLength = 2 ** 14
 /** Within this a process that was stopped in good order has ended. */
 const stoppedByMs = 15_000
 
@@ -57,6 +58,8 @@ export class SimWorld {
   readonly #plant: Plant
   #print: ((line: string) => void) | undefined
   readonly #hash = createHash('sha256')
+  /** Many lines are hashed at a time. */
+  #unhashed = ''
   readonly #restarts = new Map<string, number>()
   /** Of all processes that there have ever been. */
   readonly #stops: AbortController[] = []
@@ -100,7 +103,13 @@ export class SimWorld {
     return must(this.#api, 'the API server was started').process
   }
 
+  #hashLines(): void {
+    this.#hash.update(this.#unhashed)
+    this.#unhashed = ''
+  }
+
   get hash(): string {
+    this.#hashLines()
     return this.#hash.copy().digest('hex')
   }
 
@@ -110,7 +119,8 @@ export class SimWorld {
 
   trace(line: string): void {
     const text = `${(this.clock.monotonicMs() / 1000).toFixed(3).padStart(9)} ${line}`
-    this.#hash.update(`${text}\n`)
+    this.#unhashed += `${text}\n`
+    if (this.#unhashed.length > hashAtLength) this.#hashLines()
     this.#print?.(text)
   }
 
