@@ -246,6 +246,18 @@ function hitContainer(world: SimWorld, fault: Extract<Fault, { readonly node: nu
   void hit()
 }
 
+/** Faults that strike at the moment when something happens, as the trace tells it. */
+export interface Trigger {
+  /** How a line of the trace begins. */
+  readonly at: string
+  /** Which of them, counted from one. */
+  readonly nth?: number
+  readonly faults: readonly Fault[]
+}
+
+export const triggered = (triggers: readonly Trigger[]): readonly TimedFault[] =>
+  triggers.flatMap(({ faults }) => faults.map((fault) => ({ atMs: 0, fault })))
+
 /** Makes faults happen, and takes back all that are still going on when `end` is called. */
 export class Inflictor {
   readonly #world: SimWorld
@@ -262,6 +274,22 @@ export class Inflictor {
         this.#world.trace(`FAULT ${JSON.stringify(fault)}`)
         this.#inflict(fault)
       })
+    }
+  }
+
+  watch(triggers: readonly Trigger[]): void {
+    if (triggers.length === 0) return
+    const seen = new Map<Trigger, number>()
+    this.#world.onTrace = (line) => {
+      for (const trigger of triggers.filter(({ at }) => line.startsWith(at))) {
+        const count = (seen.get(trigger) ?? 0) + 1
+        seen.set(trigger, count)
+        if (count !== (trigger.nth ?? 1)) continue
+        for (const fault of trigger.faults) {
+          this.#world.trace(`FAULT ${JSON.stringify(fault)}`)
+          this.#inflict(fault)
+        }
+      }
     }
   }
 

@@ -223,6 +223,8 @@ export class Monitor implements EngineWatcher {
     const before = old.status?.phase ?? 'Pending'
     const after = now.status?.phase ?? 'Pending'
     if (isFinished(old) && before !== after) this.fail(`pod ${name} went from ${before} to ${after}`)
+    if (isFinished(old) && old.status?.podIP !== undefined && now.status?.podIP === undefined)
+      this.fail(`pod ${name} has ended, and lost its address afterwards`)
     this.#checkRestarts(old, now)
   }
 

@@ -5,10 +5,10 @@ import { type Census, censusDifferences, expectedCensus } from './census.ts'
 import { Chance } from './chance.ts'
 import { differences } from './end-state.ts'
 import { inventFaults, type TimedFault } from './faults.ts'
-import { deceivedNodes, forgetfulNodes, Inflictor, mayEvict } from './inflict.ts'
+import { deceivedNodes, forgetfulNodes, Inflictor, mayEvict, type Trigger, triggered } from './inflict.ts'
 import { look } from './look.ts'
 import type { Plant } from './plant.ts'
-import { inventSize } from './size.ts'
+import { inventSize, type Size } from './size.ts'
 import { isBad, type Wish, wishOf } from './wish.ts'
 import { inventWorkload, type Step } from './workload.ts'
 import { SimWorld } from './world.ts'
@@ -39,6 +39,14 @@ export interface Outcome {
   readonly faults: ReadonlyMap<string, number>
 }
 
+/** A whole run, written down: what a seed chooses, or somebody has thought of. */
+export interface Plan {
+  readonly size: Pick<Size, 'nodes' | 'planes' | 'spanMs'>
+  readonly workload: readonly Step[]
+  readonly faults: readonly TimedFault[]
+  readonly triggers?: readonly Trigger[]
+}
+
 const startMs = 8_000
 /** Nearly all seeds are at rest by then; only an engine that failed is asked again as late as back-offs say. */
 const settleMs = { usually: 120_000, withBackoffs: 600_000 }
@@ -50,13 +58,24 @@ const crashMs = 10_000
 const actDeadlineMs = 30_000
 const agentBackMs = 2_000
 
-/** One run of one seed, from an empty cluster to one at rest, with all checks. */
-export async function runSeed({ seed, plant = {}, trace, isFaultFree = false }: RunOptions): Promise<Outcome> {
-  const chance = new Chance(seed)
+/** One run of one seed. */
+export async function runSeed(options: RunOptions): Promise<Outcome> {
+  const chance = new Chance(options.seed)
   const size = inventSize(chance)
   const workload = inventWorkload(new Chance(chance.int(0, 2 ** 31)), size)
   const invented = inventFaults(new Chance(chance.int(0, 2 ** 31)), size)
-  const faults = isFaultFree ? [] : invented
+  const faults = options.isFaultFree === true ? [] : invented
+  return await run({ size, workload, faults }, chance, options)
+}
+
+/** A plan that somebody wrote down; the seed chooses how long everything takes. */
+export async function runPlan(plan: Plan, options: RunOptions): Promise<Outcome> {
+  return await run(plan, new Chance(options.seed), options)
+}
+
+/** From an empty cluster to one at rest, with all checks. */
+async function run(plan: Plan, chance: Chance, { seed, plant = {}, trace }: RunOptions): Promise<Outcome> {
+  const { size, workload, faults, triggers = [] } = plan
   const nodeCpuMilli = Math.ceil(9000 / Math.max(1, size.nodes - mostCordoned(workload)))
   const world = new SimWorld({
     nodes: size.nodes,
@@ -69,12 +88,13 @@ export async function runSeed({ seed, plant = {}, trace, isFaultFree = false }: 
   await world.pass(startMs)
   const inflictor = new Inflictor(world)
   inflictor.schedule(faults)
+  inflictor.watch(triggers)
   const user = new User(world)
   const done = user.run(workload)
   await world.pass(size.spanMs)
   inflictor.end()
   world.calm()
-  const settledMs = await settle(world, { workload, faults, isDone: () => user.isDone })
+  const settledMs = await settle(world, { workload, faults: [...faults, ...triggered(triggers)], isDone: () => user.isDone })
   await Promise.race([done, Promise.resolve()])
   const { monitor, hash, steps } = world
   world.close()
@@ -131,14 +151,14 @@ class User {
   }
 }
 
-interface Plan {
+interface Rest {
   readonly workload: readonly Step[]
   readonly faults: readonly TimedFault[]
   readonly isDone: () => boolean
 }
 
 /** Waits until all is as it should be, and sees whether it stays so. Gives how long that took. */
-async function settle(world: SimWorld, { workload, faults, isDone }: Plan): Promise<number> {
+async function settle(world: SimWorld, { workload, faults, isDone }: Rest): Promise<number> {
   const { monitor } = world
   const wish = wishOf(workload)
   const allowed = { hasEvicted: mayEvict(faults), forgetful: forgetfulNodes(faults), deceived: deceivedNodes(faults) }

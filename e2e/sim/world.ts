@@ -117,11 +117,15 @@ export class SimWorld {
     this.faults.set(fault, (this.faults.get(fault) ?? 0) + 1)
   }
 
+  /** Told of each line of the trace. */
+  onTrace: ((line: string) => void) | undefined
+
   trace(line: string): void {
     const text = `${(this.clock.monotonicMs() / 1000).toFixed(3).padStart(9)} ${line}`
     this.#unhashed += `${text}\n`
     if (this.#unhashed.length > hashAtLength) this.#hashLines()
     this.#print?.(text)
+    this.onTrace?.(line)
   }
 
   /** What parts log is shown, and is no part of the hash. */
