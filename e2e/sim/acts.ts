@@ -47,6 +47,15 @@ const carriers: { readonly [D in Act['do']]: Carrier<D> } = {
     const grace = force ? { gracePeriodSeconds: 0 } : {}
     await unlessGone(client.delete(Pod, { namespace, name: victim }, { ...opts, ...grace }))
   },
+  async markNotReady(client, { namespace, name }, opts) {
+    const { items } = await client.list(Pod, { ...opts, namespace, labelSelector: `app=${name}` })
+    for (const pod of items) {
+      const conditions = (pod.status?.conditions ?? []).map((one) =>
+        one.type === 'Ready' ? { ...one, status: 'False' as const, reason: 'NodeNotReady' } : one,
+      )
+      await client.updateStatus(Pod, { ...pod, status: { ...pod.status, conditions } }, opts)
+    }
+  },
   setConfig,
   deleteConfig: (client, { kind, namespace, name }, opts) =>
     unlessGone(client.delete(kind === 'Secret' ? Secret : ConfigMap, { namespace, name }, opts)),

@@ -6,7 +6,8 @@ import type { Act, App, Step } from './workload.ts'
 const place = { namespace: 'default', name: 'app-1' }
 const pod = { namespace: 'default', name: 'pod-1' }
 const runPod = { do: 'runPod', ...pod, image: 'web:1', restartPolicy: 'Always', isHeld: false } as const
-const deletePod = { do: 'deletePod', ...pod } as const
+/** At once: nobody waits for the node. */
+const deletePod = { do: 'deletePod', ...pod, gracePeriodSeconds: 0 } as const
 
 function deploy(more: Partial<App>): Act {
   const app: App = {
@@ -60,6 +61,9 @@ export const scenarios: Readonly<Record<string, readonly Plan[]>> = {
       nodes: 2,
     }),
   ),
+  'what somebody else writes over the status of a pod does not stay': [
+    plan({ workload: [...at(0, deploy({ replicas: 2 })), ...at(20_000, { do: 'markNotReady', ...place })] }),
+  ],
   'a container that was started before its pod came to the disk goes with it': [
     'node-0 started pod-1/POD',
     'node-0 started pod-1/main',
@@ -80,7 +84,7 @@ export const scenarios: Readonly<Record<string, readonly Plan[]>> = {
     plan({
       workload: [...at(1000, runPod), ...at(10_000, deletePod), ...at(11_000, deploy({}))],
       faults: [
-        { atMs: 5000, fault: { kind: 'watchLag', plane: 1, forMs: 30_000, lagMs: 4000 } },
+        { atMs: 5000, fault: { kind: 'watchStands', plane: 1, forMs: 25_000 } },
         { atMs: 7000 + atMs, fault: { kind: 'planeCrash', plane: 0, downMs: 20_000 } },
       ],
       planes: 2,
@@ -127,10 +131,10 @@ export const scenarios: Readonly<Record<string, readonly Plan[]>> = {
       spanMs: 80_000,
     }),
   ),
-  'a control plane that leads again tells nodes of the services of then': times(0, 300, 25).map((afterMs) =>
+  'a control plane that leads again tells nodes of the services of then': times(0, 400, 40).map((noticedAfterMs) =>
     plan({
       workload: [...at(0, deploy({})), ...at(10_000, { do: 'expose', ...place }), ...at(30_000, scale(3))],
-      faults: [{ atMs: 10_000 + afterMs, fault: { kind: 'leaseLost', noticedAfterMs: 0 } }],
+      triggers: [{ at: 'ADDED services app-1', faults: [{ kind: 'leaseLost', noticedAfterMs }] }],
     }),
   ),
 }

@@ -28,6 +28,8 @@ export type Act =
   | (Place & { readonly do: 'release' })
   /** One of a deployment's pods, whichever comes first by name. */
   | (Place & { readonly do: 'deleteOneOf'; readonly force: boolean })
+  /** Writes over the status of a deployment's pods, as a control plane does that takes their node for silent. */
+  | (Place & { readonly do: 'markNotReady' })
   | (Place & { readonly do: 'setConfig'; readonly kind: ConfigKind; readonly version: number })
   | (Place & { readonly do: 'deleteConfig'; readonly kind: ConfigKind })
   /** A service over one deployment. */
