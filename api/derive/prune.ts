@@ -21,14 +21,22 @@ export function fieldPath(parent: string, step: string | number): string {
   return parent === '' ? step : `${parent}.${step}`
 }
 
+/** Where in an object something is. Most are never put into words. */
+interface Path {
+  readonly parent: Path | undefined
+  readonly step: string | number
+}
+
+const textOf = (path: Path | undefined): string => (path === undefined ? '' : fieldPath(textOf(path.parent), path.step))
+
 /**
  * Reads a value as Go's decoder would: takes out what the schema does not know, nulls (which stand for "not given"), and
  * zero values where Go cannot tell them from absent ones and it matters (empty texts, lists and maps, and zeros that
  * stand before a default); writes quantities in their one way. Shares whatever it does not change.
  */
-export function prune(schema: SchemaNode, value: unknown, path: string, findings: Findings, depth = 0): unknown {
+export function prune(schema: SchemaNode, value: unknown, path: Path | undefined, findings: Findings, depth = 0): unknown {
   if (depth > depthLimit) {
-    findings.tooDeep ??= path
+    findings.tooDeep ??= textOf(path)
     return undefined
   }
   if (Array.isArray(value)) return pruneList(schema, value, path, findings, depth)
@@ -38,24 +46,30 @@ export function prune(schema: SchemaNode, value: unknown, path: string, findings
   return value
 }
 
-function pruneList(schema: SchemaNode, list: readonly unknown[], path: string, findings: Findings, depth: number): unknown {
+function pruneList(
+  schema: SchemaNode,
+  list: readonly unknown[],
+  path: Path | undefined,
+  findings: Findings,
+  depth: number,
+): unknown {
   const { items } = schema
   if (items === undefined) return list
-  const pruned = list.map((item, index) => prune(items, item, fieldPath(path, index), findings, depth + 1))
+  const pruned = list.map((item, index) => prune(items, item, { parent: path, step: index }, findings, depth + 1))
   return pruned.every((item, index) => item === list[index]) ? list : pruned
 }
 
 function pruneObject(
   schema: SchemaNode,
   object: Readonly<Record<string, unknown>>,
-  path: string,
+  path: Path | undefined,
   findings: Findings,
   depth: number,
 ): unknown {
   const kept: Record<string, unknown> = {}
   let isSame = true
   for (const [key, value] of Object.entries(object)) {
-    const here = fieldPath(path, key)
+    const here: Path = { parent: path, step: key }
     const isRequired = schema.required?.includes(key) === true
     const given = value === null && valuesAreTexts(schema) ? '' : value
     const result = pruneField(fieldOf(schema, key), { value: given, path: here, isRequired }, findings, depth)
@@ -83,7 +97,7 @@ function fieldOf(schema: SchemaNode, key: string): SchemaNode | undefined {
 
 interface Given {
   readonly value: unknown
-  readonly path: string
+  readonly path: Path
   readonly isRequired: boolean
 }
 
@@ -94,14 +108,14 @@ function pruneField(
   depth: number,
 ): unknown {
   if (schema === undefined) {
-    findings.unknown.push(path)
+    findings.unknown.push(textOf(path))
     return undefined
   }
   if (value === null || value === undefined || (!isRequired && countsAsAbsent(schema, value))) return undefined
   const mark = schema['x-skiff']
   if (mark !== undefined && isSet(value)) {
-    if (mark === 'refused') findings.refused.push(forbiddenField(path, 'is not supported by Skiff'))
-    else findings.ignored.push(path)
+    if (mark === 'refused') findings.refused.push(forbiddenField(textOf(path), 'is not supported by Skiff'))
+    else findings.ignored.push(textOf(path))
   }
   return prune(schema, value, path, findings, depth + 1)
 }

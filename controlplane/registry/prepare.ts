@@ -17,7 +17,8 @@ export const withMeta = (object: ApiObject, meta: Partial<ObjectMeta>): ApiObjec
 })
 
 export function withoutMeta(object: ApiObject, ...keys: readonly (keyof ObjectMeta)[]): ApiObject {
-  const metadata = Object.fromEntries(Object.entries(object.metadata).filter(([key]) => !keys.some((one) => one === key)))
+  const metadata: Record<string, unknown> = {}
+  for (const [key, value] of Object.entries(object.metadata)) if (!keys.some((one) => one === key)) metadata[key] = value
   return { ...object, metadata }
 }
 
