@@ -13,6 +13,8 @@ export interface ApiCluster extends AsyncDisposable {
   readonly folder: string
   readonly api: Peer
   readonly etcd: Peer
+  /** How late the control plane's event loop was since it was asked last, in milliseconds. */
+  delay(): Promise<{ readonly p50: number; readonly p99: number }>
 }
 
 const startMs = 60_000
@@ -24,6 +26,7 @@ export async function startApiCluster({ nodeFlags = [] }: { nodeFlags?: readonly
   const etcdPort = await freePort()
   const args = [
     ...nodeFlags,
+    `--import=${join(root, 'bench/api-delay.ts')}`,
     join(root, 'dist/programs/controlplane.mjs'),
     'run',
     `--data-dir=${folder}`,
@@ -34,7 +37,7 @@ export async function startApiCluster({ nodeFlags = [] }: { nodeFlags?: readonly
     `--etcd-binary=${etcdBinary}`,
     '--log-level=warn',
   ]
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'], cwd: root })
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], cwd: root })
   const end = async (): Promise<void> => {
     await stop(child)
     rmSync(folder, { recursive: true, force: true })
@@ -49,7 +52,7 @@ export async function startApiCluster({ nodeFlags = [] }: { nodeFlags?: readonly
       cert: read('etcd-client.crt'),
       key: read('etcd-client.key'),
     }
-    return { folder, api, etcd, [Symbol.asyncDispose]: end }
+    return { folder, api, etcd, delay: () => delayOf(child), [Symbol.asyncDispose]: end }
   } catch (err) {
     await end()
     throw err
@@ -80,6 +83,15 @@ async function isReady(peer: Peer): Promise<boolean> {
   } catch {
     return false
   }
+}
+
+function delayOf(child: ChildProcess): Promise<{ readonly p50: number; readonly p99: number }> {
+  return new Promise((done, fail) => {
+    child.once('message', done)
+    child.send('delay', (err) => {
+      if (err !== null) fail(err)
+    })
+  })
 }
 
 async function stop(child: ChildProcess): Promise<void> {

@@ -45,7 +45,7 @@ export class Measure {
     this.#sizes = sizes
     const pidOf = (name: string) => usageOf(cluster.folder).find(({ program }) => program === name)?.pid
     const watched = { serverPid: pidOf('controlplane'), etcdPid: pidOf('etcd'), clients: sizes.clients }
-    const delay = () => loopDelay(cluster.api)
+    const delay = () => cluster.delay()
     this.#on = new Target(cluster.api, { ...watched, delay, revision: () => this.#revision() }, sizes, this.rows)
   }
 
@@ -294,15 +294,7 @@ async function inParallel(count: number, clients: number, work: Work): Promise<v
 
 const cpuOf = (pid: number | undefined): number | undefined => (pid === undefined ? undefined : cpuMsOf(pid))
 
-/** Since it was asked last, by the server's own metrics. */
-async function loopDelay(peer: Peer): Promise<{ p50: number; p99: number }> {
-  const text = String(await getJson(peer, '/metrics'))
-  const ms = (name: string): number =>
-    Number(new RegExp(`^nodejs_eventloop_lag_${name}_seconds (\\S+)`, 'm').exec(text)?.[1]) * 1000
-  return { p50: ms('p50'), p99: ms('p99') }
-}
-
-/** What a path answers: a value, or a text when it is no JSON. */
+/** What a path answers: a value. */
 async function getJson({ host: _, port, ...pems }: Peer, path: string): Promise<unknown> {
   const transport = httpsTransport({ server: `https://localhost:${port}`, ...pems, clock: systemClock })
   try {
