@@ -1,4 +1,10 @@
-import { type ChannelOptions, type ClientDuplexStream, credentials } from '@grpc/grpc-js'
+import {
+  type ChannelInterface,
+  type ChannelOptions,
+  type ClientDuplexStream,
+  connectivityState,
+  credentials,
+} from '@grpc/grpc-js'
 import {
   type AgentMessage,
   type Certificate,
@@ -28,7 +34,7 @@ export interface AgentLine {
 
 /** A dialled control plane: gRPC, or memory in the simulator. */
 export interface Link {
-  /** Resolves when the other end is there, if that can be told apart from its first word. */
+  /** Resolves when the other end is there or cannot be, if that can be told apart from its first word. */
   connected?(): Promise<void>
   session(): AgentLine
   stream(): ClientDuplexStream<StreamUp, StreamDown>
@@ -92,15 +98,23 @@ export async function askForCertificate(
 export function dial(peer: Peer): Link {
   const client = clientOf(peer)
   return {
-    connected: () =>
-      new Promise((resolve, reject) => {
-        client.waitForReady(Number.POSITIVE_INFINITY, (err) => (err === undefined || err === null ? resolve() : reject(err)))
-      }),
+    connected: () => settled(client.getChannel()),
     session() {
       const call = client.session()
-      call.on('error', () => undefined) // The reader gets it too.
+      const messages = call[Symbol.asyncIterator]()
+      let failure: Error | undefined
+      call.on('error', (err) => {
+        failure ??= err
+      })
       return {
-        messages: call[Symbol.asyncIterator](),
+        messages: {
+          async next() {
+            const next = await messages.next()
+            // A call that fails ends its stream first.
+            if (next.done === true && failure !== undefined) throw failure
+            return next
+          },
+        },
         send: (message, opts) => writeChunk(call, message, opts),
         cancel: () => call.cancel(),
       }
@@ -108,4 +122,17 @@ export function dial(peer: Peer): Link {
     stream: () => client.stream(),
     close: () => client.close(),
   }
+}
+
+/** Resolves when the connection stands or has failed: the call that is made on it then says why. */
+function settled(channel: ChannelInterface): Promise<void> {
+  return new Promise((resolve) => {
+    const look = (): void => {
+      const state = channel.getConnectivityState(true)
+      const isUnderWay = state === connectivityState.IDLE || state === connectivityState.CONNECTING
+      if (isUnderWay) channel.watchConnectivityState(state, Number.POSITIVE_INFINITY, look)
+      else resolve()
+    }
+    look()
+  })
 }
