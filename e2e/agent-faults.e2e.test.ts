@@ -39,8 +39,7 @@ test.each(['deleted', 'truncated', 'nonsense'])('an agent whose checkpoint is %s
       const files = (await readdir(checkpoint(), { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile())
       expect(files.length).toBeGreaterThan(3)
       if (what === 'deleted') rmSync(checkpoint(), { recursive: true })
-      else
-        for (const file of files) writeFileSync(join(file.parentPath, file.name), what === 'truncated' ? '' : '{"no": sense')
+      else for (const file of files) writeFileSync(join(file.parentPath, file.name), what === 'truncated' ? '' : '{"no": sense')
       await up()
     },
   })

@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import process from 'node:process'
 import { expect } from 'vitest'
 import { prepareImage } from './example-image.ts'
-import { type Checker, type Fault, noHarm, startChecker } from './invariants.ts'
 import type { SeenContainer } from './invariants/judge.ts'
 import type { FaultRow } from './invariants/rows.ts'
+import { type Checker, type Fault, noHarm, startChecker } from './invariants.ts'
 import { createMachine, type Machine, type MachineOptions, ok, root } from './machine.ts'
 
 export interface FaultBed extends AsyncDisposable {

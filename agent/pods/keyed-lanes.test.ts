@@ -96,3 +96,54 @@ test('slots go to who came first, and a waiter that gives up takes none', async 
   await slots.use(never, async () => void order.push('fourth'))
   expect(order.at(-1)).toBe('fourth')
 })
+
+test('work that takes long holds up nobody: lanes are opened for as long as it goes on, up to a bound', async () => {
+  const clock = new FakeClock()
+  const controller = new AbortController()
+  const stuck = new Map<string, () => void>()
+  const done: string[] = []
+  let running = 0
+  let most = 0
+  const lanes = new KeyedLanes({
+    lanes: 2,
+    relief: { afterMs: 1000, most: 5 },
+    clock,
+    failed: () => 0,
+    work: async (key) => {
+      most = Math.max(most, ++running)
+      if (key.startsWith('stuck')) await new Promise<void>((resolve) => stuck.set(key, resolve))
+      running--
+      done.push(key)
+      return undefined
+    },
+  })
+  const ended = lanes.run(controller.signal)
+  for (const key of ['stuck1', 'stuck2', 'quick']) lanes.add(key)
+  await settle()
+  expect(done).toEqual([])
+  clock.step(1000)
+  await settle()
+  expect(done).toEqual(['quick'])
+  for (let count = 3; count < 10; count++) lanes.add(`stuck${count}`)
+  for (let count = 0; count < 9; count++) {
+    clock.step(1000)
+    await settle()
+  }
+  expect(most).toBe(5)
+  // Without slow work there are no more than the usual lanes.
+  for (let round = 0; round < 9; round++) {
+    for (const free of stuck.values()) free()
+    await settle()
+  }
+  expect(done.length).toBe(10)
+  most = 0
+  for (let count = 0; count < 6; count++) lanes.add(`stuck-again${count}`)
+  await settle()
+  expect(running).toBe(2)
+  for (let round = 0; round < 6; round++) {
+    for (const free of stuck.values()) free()
+    await settle()
+  }
+  controller.abort(new Error('over'))
+  await ended
+})

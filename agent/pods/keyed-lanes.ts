@@ -3,6 +3,11 @@ import type { Clock } from '../../lib/clock.ts'
 
 export interface KeyedLanesOptions {
   readonly lanes: number
+  /**
+   * Work that takes longer than `afterMs` holds up nobody: another lane is opened for as long as it goes on, up to
+   * `most` lanes in all. One container that the engine cannot stop must not keep the other pods from being looked at.
+   */
+  readonly relief?: { readonly afterMs: number; readonly most: number }
   readonly clock: Clock
   /** Works on a key; gives when to do so again (monotonic), if at all. Never called for one key twice at a time. */
   work(key: string, signal: AbortSignal): Promise<number | undefined>
@@ -17,11 +22,14 @@ export class KeyedLanes {
   readonly #inWork = new Set<string>()
   readonly #again = new Set<string>()
   readonly #timers = new Map<string, Disposable>()
-  readonly #bells: readonly Bell[]
+  readonly #bells = new Set<Bell>()
+  readonly #reliefLanes = new Set<Promise<void>>()
+  #reliefs = 0
+  /** Works that have taken too long already. */
+  #slow = 0
 
   constructor(options: KeyedLanesOptions) {
     this.#options = options
-    this.#bells = Array.from({ length: options.lanes }, () => new Bell())
   }
 
   get size(): number {
@@ -46,17 +54,34 @@ export class KeyedLanes {
 
   /** Works until aborted; resolves when all lanes have ended. */
   async run(signal: AbortSignal): Promise<void> {
-    await Promise.all(this.#bells.map((bell) => this.#lane(bell, signal)))
+    await Promise.all(Array.from({ length: this.#options.lanes }, () => this.#lane(signal, () => true)))
+    await Promise.all(this.#reliefLanes)
     for (const timer of this.#timers.values()) timer[Symbol.dispose]()
     this.#timers.clear()
   }
 
-  async #lane(bell: Bell, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
+  async #lane(signal: AbortSignal, isNeeded: () => boolean): Promise<void> {
+    const bell = new Bell()
+    this.#bells.add(bell)
+    while (!signal.aborted && isNeeded()) {
       const key = this.#take()
       if (key !== undefined) await this.#workOn(key, signal)
       else await bell.wait({ signal }).catch(() => undefined) // Aborted: the loop ends.
     }
+    this.#bells.delete(bell)
+  }
+
+  #relieve(signal: AbortSignal): void {
+    const { lanes, relief } = this.#options
+    if (signal.aborted || relief === undefined || this.#reliefs >= this.#slow || lanes + this.#reliefs >= relief.most) return
+    this.#reliefs++
+    const isNeeded = (): boolean => {
+      if (this.#reliefs <= this.#slow) return true
+      this.#reliefs-- // At once, so that no more go than are too many.
+      return false
+    }
+    const lane = this.#lane(signal, isNeeded).finally(() => this.#reliefLanes.delete(lane))
+    this.#reliefLanes.add(lane)
   }
 
   #take(): string | undefined {
@@ -68,15 +93,28 @@ export class KeyedLanes {
   }
 
   async #workOn(key: string, signal: AbortSignal): Promise<void> {
-    const { clock, work, failed } = this.#options
+    const { clock, work, failed, relief } = this.#options
     this.#inWork.add(key)
     let untilMs: number | undefined
+    let isSlow = false
+    const late =
+      relief &&
+      clock.after(relief.afterMs, () => {
+        isSlow = true
+        this.#slow++
+        this.#relieve(signal)
+      })
     try {
       untilMs = await work(key, signal)
     } catch (err) {
       if (!isAbort(err, signal)) untilMs = clock.monotonicMs() + failed(key, err)
     } finally {
       this.#inWork.delete(key)
+      late?.[Symbol.dispose]()
+      if (isSlow) {
+        this.#slow--
+        for (const bell of this.#bells) bell.ring()
+      }
     }
     if (signal.aborted) return
     if (this.#again.delete(key)) this.add(key)

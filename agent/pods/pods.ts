@@ -18,6 +18,8 @@ export interface PodsOptions {
 }
 
 const listDeadlineMs = 60_000
+/** The engine answers sooner unless something is wrong with it, or with one container. */
+const relief = { afterMs: 5_000, most: 64 } as const
 
 interface Shared {
   readonly lanes: KeyedLanes
@@ -73,6 +75,7 @@ class PodsService implements Pods {
     }
     const lanes: KeyedLanes = new KeyedLanes({
       lanes: this.#options.lanes,
+      relief,
       clock,
       work: async (uid, laneSignal) =>
         this.#isOurs(uid) ? await this.#work(workerFor(uid), uid, { lanes, backoffs }, laneSignal) : undefined,

@@ -204,6 +204,10 @@ export class PodWorker {
 
   #tellBackOffs(view: PodView): void {
     for (const [name, [newest]] of view.seen.attempts) {
+      if (newest?.state.isPaused === true) {
+        const text = `Container ${name} was paused past Skiff, and does nothing until somebody runs docker unpause; only a liveness probe would restart it`
+        this.#tellOnce(`${newest.state.id}/paused`, () => this.#context.event('Warning', 'ContainerPaused', text, name))
+      }
       if (newest === undefined || !newest.isDead || view.memory.stop !== undefined) continue
       if (isOver(view.pod, newest.state.identity.role, newest) || crashDelayMs(newest) === 0) continue
       const text = `Back-off restarting failed container ${name} in pod ${podText(view.pod)}`
@@ -294,7 +298,7 @@ const isSameWish = (a: Pod, b: Pod): boolean =>
 /** Id and state of each container. */
 export const fingerprint = (states: readonly ContainerState[]): string =>
   states
-    .map(({ id, status, startedMs }) => `${id}/${status}/${startedMs ?? ''}`)
+    .map(({ id, status, isPaused, startedMs }) => `${id}/${isPaused === true ? 'paused' : status}/${startedMs ?? ''}`)
     .sort()
     .join(' ')
 

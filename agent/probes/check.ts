@@ -2,7 +2,7 @@ import { type AbortOptions, TimeoutError, withDeadline } from '../../lib/async.t
 import type { Clock } from '../../lib/clock.ts'
 import type { ProbeTarget } from '../pods/deps.ts'
 import type { Probe } from '../pods/pod-types.ts'
-import type { Runtime } from '../runtime/runtime.ts'
+import { type Runtime, RuntimeError } from '../runtime/runtime.ts'
 import { runCommand } from './exec-check.ts'
 import { type CheckResult, failed, httpCheck, passed } from './http-check.ts'
 import { timeoutMsOf } from './probe-state.ts'
@@ -30,6 +30,9 @@ export async function check(
     )
   } catch (err) {
     signal.throwIfAborted()
+    // Nothing of it answers, also not a command that cannot be run in it.
+    if (err instanceof RuntimeError && err.code === 'Conflict' && /is paused/.test(err.message))
+      return failed('the container is paused')
     if (!(err instanceof TimeoutError)) throw err
     // A command's answer comes through the engine: when that is silent, nobody knows how the container is.
     if (probe.exec !== undefined)

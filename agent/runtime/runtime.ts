@@ -74,6 +74,8 @@ export interface ContainerState {
   readonly id: string
   readonly identity: ContainerIdentity
   readonly status: 'created' | 'running' | 'exited'
+  /** It runs, but somebody has frozen it past Skiff. */
+  readonly isPaused?: boolean
   readonly image: string
   readonly imageId: string
   readonly createdMs: number

@@ -19,6 +19,7 @@ export function containerState(inspect: unknown, wasOutOfMemory: (id: string) =>
     id,
     identity,
     status,
+    ...(text(inspect, 'State', 'Status') === 'paused' && { isPaused: true }),
     image: text(inspect, 'Config', 'Image'),
     imageId: text(inspect, 'Image'),
     createdMs: parseTime(text(inspect, 'Created')) ?? 0,
