@@ -13,6 +13,7 @@ import { CheckpointFolder } from './desired/checkpoint.ts'
 import { openDesiredStore } from './desired/desired-store.ts'
 import type { Wrappers } from './failpoints.ts'
 import { createRunCommand, type RunCommand } from './host/command.ts'
+import { DiskRoom } from './host/disk-room.ts'
 import { architectureOf, type HostFacts, readHostFacts } from './host/facts.ts'
 import { createShell } from './host/shell.ts'
 import { metricsServer } from './metrics-server.ts'
@@ -20,7 +21,7 @@ import { HostPorts } from './network/host-ports.ts'
 import { NetworkFollower } from './network/network-follower.ts'
 import { NodeNetwork } from './network/node-network.ts'
 import { createServiceProxy } from './network/service-proxy.ts'
-import { NodeWatch } from './node-status.ts'
+import { NodeWatch, type NodeWatchOptions } from './node-status.ts'
 import type { Options } from './options.ts'
 import { createContainerIds } from './pods/container-id.ts'
 import { createPods, type Pods } from './pods/pods.ts'
@@ -87,6 +88,7 @@ export async function runAgent(options: Options, deps: AgentDeps, signal: AbortS
     version: agentVersion,
     missingCapabilities: rights.missingCapabilities,
     networkError: () => follower.error,
+    diskError: diskErrorOf(options.dataDir),
     report: (status) => report(status),
     clock,
     log,
@@ -142,6 +144,11 @@ const factsOf = (options: Options, run: RunCommand, signal: AbortSignal): Promis
     },
     { signal },
   )
+
+function diskErrorOf(dataDir: string): NodeWatchOptions['diskError'] {
+  const room = new DiskRoom()
+  return (engineFolder) => room.trouble(engineFolder === undefined || engineFolder === '' ? [dataDir] : [dataDir, engineFolder])
+}
 
 const asking =
   (clock: Clock): NodeCertificateOptions['ask'] =>

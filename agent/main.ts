@@ -1,9 +1,8 @@
 import process from 'node:process'
-import { systemClock } from '../lib/clock.ts'
 import { jsonLog, type LogLevel } from '../lib/log.ts'
 import { createMetrics } from '../lib/metrics.ts'
 import { OptionError, optionsHelp, readOptions } from '../lib/options.ts'
-import { rootSignal } from '../lib/process.ts'
+import { processClock, rootSignal } from '../lib/process.ts'
 import { systemRandom } from '../lib/random.ts'
 import { purgeAgent, runAgent } from './agent.ts'
 import { failpointsOf } from './failpoints.ts'
@@ -22,12 +21,13 @@ try {
   if (command === 'run' || command === 'purge') {
     const given = readOptions('SKIFF_AGENT', options, { argv, env: process.env })
     const log = jsonLog(command === 'purge' ? 'warn' : (given.logLevel as LogLevel))
-    const deps = { clock: systemClock, random: systemRandom, log, metrics: createMetrics('skiff_', { process: true }) }
+    const clock = processClock()
+    const deps = { clock, random: systemRandom, log, metrics: createMetrics('skiff_', { process: true }) }
     const signal = rootSignal(log)
     if (command === 'purge') await purgeAgent(given, deps, (line) => void process.stdout.write(`${line}\n`), signal)
     else {
       log.info('starting', { node: given.nodeName, dataDir: given.dataDir, pid: process.pid })
-      await runAgent(given, { ...deps, failpoints: failpointsOf(process.env, systemClock) }, signal)
+      await runAgent(given, { ...deps, failpoints: failpointsOf(process.env, clock) }, signal)
       log.info('stopped')
     }
   } else {

@@ -15,6 +15,8 @@ export interface NodeWatchOptions {
   readonly missingCapabilities: readonly string[]
   /** Why pods cannot be connected; undefined while they can. */
   readonly networkError: () => string | undefined
+  /** Which disk is nearly full; undefined while none is. */
+  readonly diskError: (engineFolder: string | undefined) => Promise<string | undefined>
   /** Gets each status that says something new. */
   readonly report: (status: NodeStatus) => void
   readonly clock: Clock
@@ -38,7 +40,7 @@ export class NodeWatch implements Service {
 
   /** The node as it is now. */
   async look(signal: AbortSignal): Promise<Node> {
-    const { facts, runtime, version, missingCapabilities, networkError, clock } = this.#options
+    const { facts, runtime, version, missingCapabilities, networkError, diskError, clock } = this.#options
     let engine: EngineInfo | undefined
     let images: readonly ImageInfo[] = []
     let engineError: string | undefined
@@ -54,6 +56,7 @@ export class NodeWatch implements Service {
       engine,
       engineError,
       networkError: networkError(),
+      diskError: await diskError(engine?.rootFolder),
       images,
       agentVersion: version,
       maxPods,

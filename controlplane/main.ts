@@ -6,7 +6,7 @@ import { jsonLog, type LogLevel } from '../lib/log.ts'
 import { createMetrics } from '../lib/metrics.ts'
 import { OptionError, optionsHelp, readOptions } from '../lib/options.ts'
 import { privateFolder, writeWhole } from '../lib/private-files.ts'
-import { rootSignal } from '../lib/process.ts'
+import { processClock, rootSignal } from '../lib/process.ts'
 import { systemRandom } from '../lib/random.ts'
 import { runControlPlane } from './controlplane.ts'
 import { findRunning, forgetRunning, stopRunning } from './etcd-process/running.ts'
@@ -37,7 +37,7 @@ async function run(argv: readonly string[]): Promise<void> {
   const metrics = createMetrics('skiff_', { process: true })
   log.info('starting', { dataDir: given.dataDir, pid: process.pid })
   const debugChecks = process.env['SKIFF_DEBUG_CHECKS'] === '1'
-  const deps = { clock: systemClock, random: systemRandom, log, metrics, debugChecks }
+  const deps = { clock: processClock(), random: systemRandom, log, metrics, debugChecks }
   await runControlPlane({ ...given, etcdBinary }, deps, signal)
   log.info('stopped')
 }

@@ -28,14 +28,14 @@ export interface BedOptions extends MachineOptions {
   readonly replicas?: number
   /** Done before Skiff is started. */
   readonly prepare?: (m: Machine) => Promise<unknown>
-  readonly upFlags?: readonly string[]
+  readonly upFlags?: (m: Machine) => readonly string[]
 }
 
-export async function makeBed({ name, replicas = 3, prepare, upFlags = [], ...options }: BedOptions): Promise<FaultBed> {
+export async function makeBed({ name, replicas = 3, prepare, upFlags = () => [], ...options }: BedOptions): Promise<FaultBed> {
   const m = await createMachine(name, options)
   await prepareImage(m)
   await prepare?.(m)
-  ok(await m.ctl('up', '--node-name', 'one', ...upFlags))
+  ok(await m.ctl('up', '--node-name', 'one', ...upFlags(m)))
   const manifest = readFileSync(join(root, 'manifests/hello.yaml'), 'utf8').replace('replicas: 3', `replicas: ${replicas}`)
   ok(await m.run(process.execPath, [join(root, 'dist/programs/ctl.mjs'), 'apply', '-f', '-'], { input: manifest }))
   const checker = await startChecker(m, { name })

@@ -34,12 +34,18 @@ const address = '192.0.2.10'
 export interface MachineOptions {
   /** Containers outlive the engine; the default. An engine of a swarm cannot do that. */
   readonly liveRestore?: boolean
+  /** The engine's data lies on a file system in memory of this size; on the machine's disk when not given. */
+  readonly engineMiB?: number
 }
 
-export async function createMachine(name: string, { liveRestore = true }: MachineOptions = {}): Promise<Machine> {
+export async function createMachine(name: string, { liveRestore = true, engineMiB }: MachineOptions = {}): Promise<Machine> {
   const folder = mkdtempSync(join(tmpdir(), `skiff-e2e-${name}-`))
   const netns = `skiff-${name}-${process.pid}`
   await makeNamespace(netns)
+  if (engineMiB !== undefined) {
+    mkdirSync(join(folder, 'engine/data'), { recursive: true })
+    await run('mount', ['-t', 'tmpfs', '-o', `size=${engineMiB}m`, 'tmpfs', join(folder, 'engine/data')])
+  }
   const engine = await startEngine(folder, netns, liveRestore)
   const dataDir = join(folder, 'skiff')
   const kubeconfig = join(folder, 'home/.skiff/kubeconfig')
@@ -106,7 +112,7 @@ async function startEngine(folder: string, netns: string, liveRestore: boolean):
   const dockerd = findProgram('dockerd')
   if (dockerd === undefined) throw new Error('dockerd is not installed')
   const at = join(folder, 'engine')
-  mkdirSync(at)
+  mkdirSync(at, { recursive: true })
   const socket = join(at, 'docker.sock')
   const pidFile = join(at, 'docker.pid')
   writeFileSync(join(at, 'daemon.json'), '{}')
@@ -135,8 +141,10 @@ async function startEngine(folder: string, netns: string, liveRestore: boolean):
     signal: (name) => void child.kill(name),
     start: async () => {
       // A new engine would take the old one's containerd for its own while that is still dying.
-      const pid = readFileSync(join(at, 'exec/containerd/containerd.pid'), 'utf8').trim()
-      await waitFor(10_000, async () => child.signalCode !== null && !existsSync(`/proc/${pid}`))
+      const file = join(at, 'exec/containerd/containerd.pid')
+      const pid = existsSync(file) ? readFileSync(file, 'utf8').trim() : ''
+      const hasEnded = (): boolean => child.signalCode !== null || child.exitCode !== null
+      await waitFor(30_000, async () => hasEnded() && (pid === '' || !existsSync(`/proc/${pid}`)))
       child = await start()
     },
     stop: async () => {

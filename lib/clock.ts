@@ -21,6 +21,27 @@ export const systemClock: Clock = {
   },
 }
 
+/**
+ * The machine's clock; in tests (SKIFF_DEBUG_CHECKS) its wall clock is off by the milliseconds that a file says now,
+ * because the machine's own one is everybody's.
+ */
+export function clockOf(env: Readonly<Record<string, string | undefined>>, read: (file: string) => string): Clock {
+  const file = env['SKIFF_CLOCK']
+  if (file === undefined || file === '' || env['SKIFF_DEBUG_CHECKS'] !== '1') return systemClock
+  let offsetMs = 0
+  let readMs = Number.NEGATIVE_INFINITY
+  return {
+    ...systemClock,
+    now: () => {
+      if (performance.now() - readMs > 200) {
+        readMs = performance.now()
+        offsetMs = Number(read(file)) || 0
+      }
+      return Date.now() + offsetMs
+    },
+  }
+}
+
 /** For libraries that take a Date. */
 export const dateOf = (epochMs: number): Date => new Date(epochMs)
 

@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs'
 import process from 'node:process'
+import { type Clock, clockOf } from './clock.ts'
 import type { Log } from './log.ts'
 
 export class Stopped extends Error {
@@ -16,4 +18,15 @@ export function rootSignal(log: Log): AbortSignal {
   process.on('SIGTERM', () => stop('SIGTERM'))
   process.on('SIGINT', () => stop('SIGINT'))
   return controller.signal
+}
+
+/** The clock of a program. */
+export function processClock(): Clock {
+  return clockOf(process.env, (file) => {
+    try {
+      return readFileSync(file, 'utf8')
+    } catch {
+      return '' // No test moves it now.
+    }
+  })
 }

@@ -25,6 +25,7 @@ function input(more: Partial<NodeInput> = {}): NodeInput {
     engine: undefined,
     engineError: undefined,
     networkError: undefined,
+    diskError: undefined,
     images: [],
     agentVersion: 'v0.1.0',
     maxPods: 110,
@@ -54,6 +55,13 @@ test('an engine that does not answer makes the node not ready, and says why', ()
   expect(condition(input(), 'Ready')).toMatchObject({ status: 'True' })
   expect(condition(input({ engineError: 'no answer' }), 'Ready')).toMatchObject({ status: 'False', message: 'no answer' })
   expect(condition(input({ networkError: 'no bridge' }), 'NetworkUnavailable')).toMatchObject({ status: 'True' })
+})
+
+test('a disk that is nearly full is a condition, and leaves the node ready', () => {
+  expect(condition(input(), 'DiskPressure')).toMatchObject({ status: 'False' })
+  const full = input({ diskError: 'no room at /x' })
+  expect(condition(full, 'DiskPressure')).toMatchObject({ status: 'True', message: 'no room at /x' })
+  expect(condition(full, 'Ready')).toMatchObject({ status: 'True' })
 })
 
 test('a condition keeps its time of change while it stays the same', () => {

@@ -11,6 +11,8 @@ export interface NodeInput {
   readonly engineError: string | undefined
   /** Why pods cannot be connected; undefined while they can. */
   readonly networkError: string | undefined
+  /** Which disk is nearly full; undefined while none is. */
+  readonly diskError: string | undefined
   readonly images: readonly ImageInfo[]
   readonly agentVersion: string
   readonly maxPods: number
@@ -95,7 +97,7 @@ export function nodeConditions(input: NodeInput): readonly NodeCondition[] {
   })
 }
 
-function facts({ engineError, networkError, missingCapabilities }: NodeInput): readonly Fact[] {
+function facts({ engineError, networkError, diskError, missingCapabilities }: NodeInput): readonly Fact[] {
   const trouble = engineError ?? networkError
   const ready: Fact =
     trouble === undefined
@@ -110,6 +112,10 @@ function facts({ engineError, networkError, missingCapabilities }: NodeInput): r
     networkError === undefined
       ? { type: 'NetworkUnavailable', status: 'False', reason: 'NetworkReady', message: 'pods can be connected' }
       : { type: 'NetworkUnavailable', status: 'True', reason: 'NetworkNotReady', message: networkError }
+  const disk: Fact =
+    diskError === undefined
+      ? { type: 'DiskPressure', status: 'False', reason: 'AgentHasNoDiskPressure', message: 'there is room on the disks' }
+      : { type: 'DiskPressure', status: 'True', reason: 'AgentHasDiskPressure', message: diskError }
   const limited: readonly Fact[] =
     missingCapabilities.length === 0
       ? []
@@ -121,7 +127,7 @@ function facts({ engineError, networkError, missingCapabilities }: NodeInput): r
             message: `no container can have ${missingCapabilities.map((name) => `CAP_${name}`).join(', ')} on this machine; privileged ones run without`,
           },
         ]
-  return [ready, network, ...limited]
+  return [ready, network, disk, ...limited]
 }
 
 function cpuQuantity(milli: number): string {

@@ -97,6 +97,7 @@ export async function runSimAgent({ node, net, process, addresses, plant, log, s
     version: 'sim',
     missingCapabilities: [],
     networkError: () => follower.error,
+    diskError: async () => undefined,
     report: (status) => report(status),
   })
   const session = createSession({

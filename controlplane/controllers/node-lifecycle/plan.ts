@@ -5,6 +5,7 @@ import { formatTime } from '../../../lib/clock.ts'
 
 export const unreachable = 'node.kubernetes.io/unreachable'
 export const notReady = 'node.kubernetes.io/not-ready'
+const diskPressure = 'node.kubernetes.io/disk-pressure'
 const lifecycleKeys: readonly string[] = [unreachable, notReady]
 const judged = ['Ready', 'MemoryPressure', 'DiskPressure', 'PIDPressure'] as const
 
@@ -39,11 +40,16 @@ export function wantedTaints(node: Node, mayEvict: boolean, nowMs: number): read
   const known = node.spec?.taints ?? []
   const ready = readyOf(node)?.status
   const key = ready === 'True' ? undefined : ready === 'False' ? notReady : unreachable
-  const kept = known.filter((one) => !lifecycleKeys.includes(one.key) || one.key === key)
+  const disk = node.status?.conditions?.find(({ type }) => type === 'DiskPressure')?.status
+  const isObsolete = (one: Taint): boolean =>
+    (lifecycleKeys.includes(one.key) && one.key !== key) || (one.key === diskPressure && disk === 'False')
+  const kept = known.filter((one) => !isObsolete(one))
   const has = (effect: Taint['effect']): boolean => kept.some((one) => one.key === key && one.effect === effect)
   const added: Taint[] = []
   if (key !== undefined && !has('NoSchedule')) added.push({ key, effect: 'NoSchedule' })
   if (key !== undefined && mayEvict && !has('NoExecute')) added.push({ key, effect: 'NoExecute', timeAdded: formatTime(nowMs) })
+  // No new pods; those that run stay (Differs: Kubernetes evicts some).
+  if (disk === 'True' && !kept.some((one) => one.key === diskPressure)) added.push({ key: diskPressure, effect: 'NoSchedule' })
   return kept.length === known.length && added.length === 0 ? undefined : [...kept, ...added]
 }
 
