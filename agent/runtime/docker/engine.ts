@@ -1,4 +1,4 @@
-import { Agent } from 'node:http'
+import { Agent, type ClientRequest, type IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import { inspect } from 'node:util'
 import Docker from 'dockerode'
@@ -84,11 +84,27 @@ export class Engine {
   }
 }
 
+/** How Node hands a request to its agent; the types leave it out. */
+const addRequest: (this: Agent, request: ClientRequest, ...more: readonly unknown[]) => void = Reflect.get(
+  Agent.prototype,
+  'addRequest',
+)
+
 /**
  * The client library renders the options of every request for a debug log that nobody reads. An agent with its sockets
  * takes 14 ms of that; this one says its name.
  */
 class TerseAgent extends Agent {
+  /** The library waits for ever for the rest of an answer whose connection broke; so an error of the request says it. */
+  addRequest(request: ClientRequest, ...more: readonly unknown[]): void {
+    request.once('response', (response: IncomingMessage) => {
+      response.once('aborted', () => {
+        if (request.listenerCount('error') > 0) request.emit('error', new Error('the engine broke off its answer'))
+      })
+    })
+    Reflect.apply(addRequest, this, [request, ...more])
+  }
+
   [inspect.custom](): string {
     return 'Agent'
   }

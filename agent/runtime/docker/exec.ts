@@ -71,7 +71,9 @@ async function create(engine: Engine, id: string, options: ExecOptions, signal: 
     )
   } catch (err) {
     if (!(err instanceof RuntimeError) || err.code !== 'Conflict') throw err
-    throw new RuntimeError('Conflict', 'the container is not running', { cause: err })
+    // Commands of probes take the one for a failure of the container, the other for the end of it.
+    const isPaused = /is paused/i.test(err.message)
+    throw new RuntimeError('Conflict', `the container is ${isPaused ? 'paused' : 'not running'}`, { cause: err })
   }
 }
 
