@@ -53,7 +53,7 @@ function plan({ workload, faults = [], triggers = [], nodes = 1, planes = 1, spa
  * is run in all its variants, of which some brought the bug about before it was fixed.
  */
 export const scenarios: Readonly<Record<string, readonly Plan[]>> = {
-  'a pod that was marked not ready while its node was silent is ready again': times(39_000, 62_000, 500).map((forMs) =>
+  'a pod that was marked not ready while its node was silent is ready again': times(39_000, 62_000, 2000).map((forMs) =>
     plan({
       workload: at(0, deploy({ tolerateSeconds: 300 })),
       faults: [{ atMs: 8_000, fault: { kind: 'cut', node: 0, forMs } }],
@@ -80,7 +80,7 @@ export const scenarios: Readonly<Record<string, readonly Plan[]>> = {
       triggers: [{ at: 'ADDED pods pod-1', faults: [crashAtCall(calls, 20_000)] }],
     }),
   ),
-  'a new leader does not tell nodes the past': times(0, 8000, 500).map((atMs) =>
+  'a new leader does not tell nodes the past': times(0, 8000, 2000).map((atMs) =>
     plan({
       workload: [...at(1000, runPod), ...at(10_000, deletePod), ...at(11_000, deploy({}))],
       faults: [
