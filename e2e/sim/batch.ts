@@ -31,7 +31,7 @@ export interface Summary {
 }
 
 /** So many seeds have the code compiled and cost one process's start little; its memory ends with it. */
-const mostPerChunk = 250
+const mostPerChunk = 1000
 /** Real time. A seed takes a fraction of a second: one that takes so long turns in a circle. */
 const hangsMs = 180_000
 const chunkProgram = new URL('chunk.ts', import.meta.url)
