@@ -39,20 +39,25 @@ async function deploy({ ctl, run }: Machine, replicas: number): Promise<void> {
   ok(await ctl('rollout', 'status', 'deployment/idle', '--timeout=300s'))
 }
 
+/** One line for each program; what is not Skiff's stands below the sum, to set it against. */
 function report(was: readonly Usage[], is: readonly Usage[]): string {
-  const lines = is.map(({ program, pid, rssMiB, cpuMs }) => {
-    const earlier = was.find((one) => one.pid === pid)
-    if (earlier === undefined) throw new Error(`${program} was started again while it was watched`)
-    return { program, rssMiB, share: (cpuMs - earlier.cpuMs) / ((seconds ?? 0) * 10) }
+  const lines = is.map(({ pid, cpuMs, ...one }) => {
+    const earlier = was.find((other) => other.pid === pid)
+    if (earlier === undefined) throw new Error(`${one.program} was started again while it was watched`)
+    return { ...one, share: (cpuMs - earlier.cpuMs) / ((seconds ?? 0) * 10) }
   })
-  const total = lines.reduce((sum, { rssMiB, share }) => ({ rssMiB: sum.rssMiB + rssMiB, share: sum.share + share }), {
-    rssMiB: 0,
-    share: 0,
-  })
-  return [...lines, { program: 'all', ...total }]
+  const ours = lines.filter(({ isSkiff }) => isSkiff)
+  const sum = (of: (line: (typeof lines)[number]) => number): number => ours.reduce((total, line) => total + of(line), 0)
+  const all = {
+    program: 'all',
+    rssMiB: sum(({ rssMiB }) => rssMiB),
+    pssMiB: sum(({ pssMiB }) => pssMiB),
+    share: sum(({ share }) => share),
+  }
+  return [...ours, all, ...lines.filter(({ isSkiff }) => !isSkiff)]
     .map(
-      ({ program, rssMiB, share }) =>
-        `${program.padEnd(13)}${rssMiB.toFixed(0).padStart(5)} MiB  ${share.toFixed(2).padStart(6)} % of a core`,
+      ({ program, rssMiB, pssMiB, share }) =>
+        `${program.padEnd(13)}RSS${rssMiB.toFixed(0).padStart(5)} MiB  PSS${pssMiB.toFixed(0).padStart(5)} MiB  ${share.toFixed(2).padStart(6)} % of a core`,
     )
     .join('\n')
 }

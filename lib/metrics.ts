@@ -19,6 +19,8 @@ export interface Metrics {
   counter(name: string, help: string, labels?: Labels): CounterHandle
   gauge(name: string, help: string, labels?: Labels): GaugeHandle
   histogram(name: string, help: string, options?: { labels?: Labels; buckets?: readonly number[] }): HistogramHandle
+  /** Calls `update` before each rendering, for what is only worth reading when somebody asks. */
+  onRender(update: () => void): void
   render(): Promise<{ contentType: string; body: string }>
 }
 
@@ -27,6 +29,7 @@ const secondsBuckets = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
 /** `prefix` is put before every name, as in `skiff_`. */
 export function createMetrics(prefix: string, { process = false }: { process?: boolean } = {}): Metrics {
   const registry = new Registry()
+  const updates: (() => void)[] = []
   if (process) collectProcessMetrics(registry)
   return {
     counter(name, help, labels = {}) {
@@ -51,7 +54,11 @@ export function createMetrics(prefix: string, { process = false }: { process?: b
       for (const combination of combinations(labels)) histogram.zero(combination)
       return { observe: (value, values = {}) => histogram.observe(values, value) }
     },
+    onRender(update) {
+      updates.push(update)
+    },
     async render() {
+      for (const update of updates) update()
       return { contentType: registry.contentType, body: await registry.metrics() }
     },
   }

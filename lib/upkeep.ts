@@ -25,14 +25,16 @@ export interface UpkeepOptions {
   readonly delays?: Pick<ReturnType<typeof monitorEventLoopDelay>, 'enable' | 'disable' | 'reset' | 'percentile'>
 }
 
-const lookMs = 10_000
-/** Below it the process is taken for idle: a pause now is in nobody's way. */
+const lookMs = 2_000
+/** Below it, that many looks in a row, the process is taken for idle: a pause now is in nobody's way. */
 const idleShare = 0.05
+const idleLooks = 5
 /** Above it somebody wants to know how late things are. */
 const busyShare = 0.1
+const quantiles = { '0.5': 50, '0.99': 99 }
 const growthBytes = 16 * 1024 ** 2
-/** Collecting takes about 1.5 ms for each MiB; above this the pause would be felt by whoever comes just then. */
-const maxHeapBytes = 192 * 1024 ** 2
+/** The process stands still meanwhile: above this for so long that whoever comes just then would feel it. */
+const maxHeapBytes = 96 * 1024 ** 2
 
 /**
  * What a process does with itself: an idle one gives back the memory that a busy time left behind (V8 by itself keeps
@@ -40,24 +42,27 @@ const maxHeapBytes = 192 * 1024 ** 2
  */
 export function processUpkeep({ clock, log, metrics, view = thisProcess(), delays }: UpkeepOptions): Service {
   const histogram = delays ?? monitorEventLoopDelay({ resolution: 10 })
-  const busyGauge = metrics.gauge('event_loop_busy_ratio', 'Share of the last ten seconds in which the event loop was busy')
+  const busyGauge = metrics.gauge('event_loop_busy_ratio', 'Share of the last two seconds in which the event loop was busy')
   const delayGauge = metrics.gauge(
-    'event_loop_delay_p99_seconds',
-    'How late timers fired in the last ten seconds; measured while the process is busy, else 0',
+    'event_loop_delay_seconds',
+    'Time between two turns of a timer of 10 ms, since this was asked for last; measured while the process is busy, else 0',
+    { quantile: Object.keys(quantiles) },
   )
-  let isMeasured = false
+  metrics.onRender(() => {
+    for (const [quantile, percent] of Object.entries(quantiles)) delayGauge.set(histogram.percentile(percent) / 1e9, { quantile })
+    histogram.reset()
+  })
   let heldBytes = 0
+  let looksIdle = 0
   const look = (): void => {
     const busy = view.busy()
     busyGauge.set(busy)
-    delayGauge.set(isMeasured ? histogram.percentile(99) / 1e9 : 0)
-    histogram.reset()
     if (busy > busyShare) histogram.enable()
     else histogram.disable()
-    isMeasured = busy > busyShare
     // What is in use may have become less since.
     heldBytes = Math.min(heldBytes, view.heapBytes())
-    if (busy < idleShare && isWorthIt(view.heapBytes(), heldBytes)) heldBytes = collect(view, { clock, log })
+    looksIdle = busy < idleShare ? looksIdle + 1 : 0
+    if (looksIdle >= idleLooks && isWorthIt(view.heapBytes(), heldBytes)) heldBytes = collect(view, { clock, log })
   }
   return {
     name: 'process-upkeep',

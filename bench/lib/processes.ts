@@ -1,10 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs'
 
 export interface Usage {
-  /** `controlplane`, `agent`, `etcd`. */
+  /** `controlplane`, `agent`, `etcd`; `dockerd`, `containerd` of the machine's engine. */
   readonly program: string
+  readonly isSkiff: boolean
   readonly pid: number
   readonly rssMiB: number
+  /** What is shared with other processes, counted in parts. */
+  readonly pssMiB: number
   /** Processor time since it started, in milliseconds. */
   readonly cpuMs: number
 }
@@ -13,6 +16,8 @@ const programs = [
   { name: 'controlplane', pattern: /\/controlplane\.mjs\0run/ },
   { name: 'agent', pattern: /\/agent\.mjs\0run/ },
   { name: 'etcd', pattern: /^[^\0]*\/etcd\0/ },
+  { name: 'dockerd', pattern: /^[^\0]*dockerd\0/ },
+  { name: 'containerd', pattern: /^[^\0]*containerd\0/ },
 ] as const
 /** USER_HZ, which is the same on all of Linux' architectures that Node.js runs on. */
 const msPerTick = 10
@@ -26,14 +31,21 @@ export function usageOf(folder: string): readonly Usage[] {
 }
 
 function usageOfPid(pid: number, folder: string): Usage | undefined {
-  const [command, environment, stat, status] = ['cmdline', 'environ', 'stat', 'status'].map((name) =>
+  const [command, environment, stat, memory] = ['cmdline', 'environ', 'stat', 'smaps_rollup'].map((name) =>
     read(`/proc/${pid}/${name}`),
   )
-  if (command === undefined || environment === undefined || stat === undefined || status === undefined) return undefined
+  if (command === undefined || environment === undefined || stat === undefined || memory === undefined) return undefined
   const program = programs.find(({ pattern }) => pattern.test(command))
   if (program === undefined || !`${command}${environment}`.includes(folder)) return undefined
-  const rssKiB = Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? Number.NaN)
-  return { program: program.name, pid, rssMiB: rssKiB / 1024, cpuMs: cpuMsIn(stat) }
+  const mib = (what: RegExp): number => Number(what.exec(memory)?.[1] ?? Number.NaN) / 1024
+  return {
+    program: program.name,
+    isSkiff: !['dockerd', 'containerd'].includes(program.name),
+    pid,
+    rssMiB: mib(/^Rss:\s+(\d+)/m),
+    pssMiB: mib(/^Pss:\s+(\d+)/m),
+    cpuMs: cpuMsIn(stat),
+  }
 }
 
 /** Processor time that a process has used since it started; undefined when it has ended. */

@@ -5,5 +5,6 @@ export const noMetrics: Metrics = {
   counter: () => ({ inc: () => undefined }),
   gauge: () => ({ set: () => undefined }),
   histogram: () => ({ observe: () => undefined }),
+  onRender: () => undefined,
   render: async () => ({ contentType: 'text/plain', body: '' }),
 }
