@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type EtcdMembers, startEtcdMembers } from './etcd-members.ts'
 import { prepareImage, shellPod } from './example-image.ts'
+import { type Checker, noHarm, startChecker } from './invariants.ts'
 import { createMachine, type Machine, ok } from './machine.ts'
 import { podTools } from './pod-tools.ts'
 
@@ -9,6 +10,7 @@ let m: Machine
 const { apply, ctl } = podTools(() => m)
 const names = ['one', 'two', 'three']
 let etcd: EtcdMembers
+let checker: Checker
 
 beforeAll(async () => {
   m = await createMachine('etcd')
@@ -16,6 +18,7 @@ beforeAll(async () => {
   etcd = await startEtcdMembers(m, { names })
 })
 afterAll(async () => {
+  await checker[Symbol.asyncDispose]()
   await m[Symbol.asyncDispose]()
   await etcd[Symbol.asyncDispose]()
 })
@@ -42,12 +45,28 @@ test('ctl up with an etcd of one’s own: no etcd is started, and what is applie
   await apply(shellPod('first', 'sleep 1000'))
   expect(ok(await etcd.etcdctl('get', '--prefix', '--keys-only', '/skiff/'))).toContain('/default/first')
   expect(ok(await m.run('ls', [m.dataDir]))).not.toMatch(/^etcd$/m)
+  checker = await startChecker(m, { name: 'etcd-members', etcd: etcd.tls() })
 })
 
-test.each(names)('member %s may die and come back: writing goes on', async (name) => {
-  await etcd.kill(name)
-  await apply(shellPod(`without-${name}`, 'sleep 1000'), '--timeout=40s')
-  expect(await ctl('get', 'nodes', '--no-headers')).toMatch(/\sReady\s/)
+/** Whether the other members follow this one. */
+async function isLeading(name: string): Promise<boolean> {
+  const members = JSON.parse(ok(await etcd.etcdctl('endpoint', 'status', '--write-out=json'))) as readonly {
+    readonly Status: { readonly leader: number; readonly header: { readonly member_id: number } }
+  }[]
+  const status = members[names.indexOf(name)]?.Status
+  return status !== undefined && status.leader === status.header.member_id
+}
+
+test.each(names)('member %s may die and come back: writing goes on, and nothing comes to harm', async (name) => {
+  const row = await checker.during({
+    fault: `etcd’s member "${name}" of three killed (kill -9), ${(await isLeading(name)) ? 'their leader' : 'a follower'}`,
+    act: async () => {
+      await etcd.kill(name)
+      await apply(shellPod(`without-${name}`, 'sleep 1000'), '--timeout=40s')
+      expect(await ctl('get', 'nodes', '--no-headers')).toMatch(/\sReady\s/)
+    },
+  })
+  expect(row).toMatchObject({ ...noHarm, problems: [] })
   etcd.start(name)
   await etcd.healthy()
 })
