@@ -286,16 +286,17 @@ const queries: readonly Row[] = [
   ['a dry run that is a text', kept, { method: 'DELETE', headers: json, body: '{"dryRun":"All"}' }, 400, /dryRun/],
 ]
 
+/** Of processor time, of server and client: others may use the machine, too. */
 const answeredMs = 2_000
 
 async function refusedOne(served: ServedWorld, [what, path, options, code, says]: Row): Promise<void> {
   const before = served.world.store.revision
-  const startMs = performance.now()
+  const start = process.cpuUsage()
   const answer = await ask(served, path, options)
-  const ms = performance.now() - startMs
+  const { user, system } = process.cpuUsage(start)
   expect([what, answer.code, answer.text]).toEqual([what, code, expect.stringMatching(says)])
   expect([what, JSON.parse(answer.text)]).toEqual([what, expect.objectContaining({ kind: 'Status', status: 'Failure', code })])
-  expect([what, ms < answeredMs]).toEqual([what, true])
+  expect([what, (user + system) / 1000 < answeredMs]).toEqual([what, true])
   expect([what, served.world.store.revision]).toEqual([what, before])
 }
 

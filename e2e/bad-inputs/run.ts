@@ -50,9 +50,16 @@ interface Answer {
   readonly code: number
   readonly text: string
   readonly ms: number
+  /** Of processor time, of the whole process: others may use the machine, too. */
+  readonly busyMs: number
 }
 
 type Value = Readonly<Record<string, unknown>>
+
+function busyMs(since: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(since)
+  return (user + system) / 1000
+}
 
 class Run implements AsyncDisposable {
   readonly problems: string[] = []
@@ -99,7 +106,7 @@ class Run implements AsyncDisposable {
     try {
       const answer = await this.#timed(request)
       this.#codes.set(answer.code, (this.#codes.get(answer.code) ?? 0) + 1)
-      if (answer.ms > slowMs) tell(`took ${Math.round(answer.ms)} ms`)
+      if (answer.busyMs > slowMs) tell(`took ${Math.round(answer.busyMs)} ms of processor time`)
       for (const problem of wrongAnswer(request, answer)) tell(problem)
       if (answer.code >= 400 && store.revision !== before) tell(`answered ${answer.code}, and wrote to the store`)
       if (answer.code < 400 && store.revision !== before) await this.#lookAt(request, answer, tell)
@@ -117,14 +124,14 @@ class Run implements AsyncDisposable {
       tell(`the next good request was answered with ${good.code} ${good.text.slice(0, 200)}`)
   }
 
-  /** Somebody else may have had the processor: slow is what is slow twice. */
+  /** Something else may have gone on in this process: slow is what is slow twice. */
   async #timed(request: BadRequest): Promise<Answer> {
     const answer = await this.#ask(request)
     this.#times.push(answer.ms)
     if (answer.ms > this.#slowest.ms) this.#slowest = { ms: answer.ms, what: request.what }
-    if (answer.ms <= slowMs) return answer
+    if (answer.busyMs <= slowMs) return answer
     const again = await this.#ask(request)
-    return { ...answer, ms: Math.min(answer.ms, again.ms) }
+    return { ...answer, busyMs: Math.min(answer.busyMs, again.busyMs) }
   }
 
   /** What was stored comes back as it was answered, in every form, and can be deleted. */
@@ -173,13 +180,19 @@ class Run implements AsyncDisposable {
     const { hostname: host, port } = new URL(this.#served.url)
     const length = body === undefined ? {} : { 'content-length': String(body.length) }
     const startMs = performance.now()
+    const startCpu = process.cpuUsage()
     return new Promise((resolve, reject) => {
       const options = { host, port, method, path, headers: { ...length, ...headers }, agent: this.#agent, timeout: hangMs }
       const request = httpsRequest(options, (response) => {
         const chunks: Buffer[] = []
         response.on('data', (chunk: Buffer) => chunks.push(chunk))
         response.on('end', () =>
-          resolve({ code: response.statusCode ?? 0, text: Buffer.concat(chunks).toString(), ms: performance.now() - startMs }),
+          resolve({
+            code: response.statusCode ?? 0,
+            text: Buffer.concat(chunks).toString(),
+            ms: performance.now() - startMs,
+            busyMs: busyMs(startCpu),
+          }),
         )
         response.on('error', reject)
       })
