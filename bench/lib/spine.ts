@@ -46,8 +46,9 @@ export async function startSpine({
   const gatewayPort = await freePort()
   const ports = ['--bind-address=127.0.0.1', `--api-port=${await freePort()}`, `--gateway-port=${gatewayPort}`]
   const own = ['run', `--data-dir=${folder}`, ...ports, `--etcd-endpoints=${etcd}`, '--log-level=warn', ...flags]
-  const child = spawn(process.execPath, [...nodeFlags, join(root, 'dist/programs/controlplane.mjs'), ...own], {
-    stdio: ['ignore', 'inherit', 'inherit'],
+  const preload = ['--import', join(import.meta.dirname, 'loop-delay.ts')]
+  const child = spawn(process.execPath, [...preload, ...nodeFlags, join(root, 'dist/programs/controlplane.mjs'), ...own], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     cwd: root,
   })
   let transport: HttpsTransport | undefined
@@ -66,17 +67,20 @@ export async function startSpine({
       pid: child.pid ?? 0,
       transport: connected,
       metric: async (name, labels) => metricIn(await metrics(), name, labels),
-      async delay() {
-        const text = await metrics()
-        const ms = (part: string): number => metricIn(text, `nodejs_eventloop_lag_${part}_seconds`) * 1000
-        return { p50: ms('p50'), p99: ms('p99'), max: ms('max') }
-      },
+      delay: () => delayOf(child),
       [Symbol.asyncDispose]: end,
     }
   } catch (err) {
     await end()
     throw err
   }
+}
+
+function delayOf(child: ChildProcess): Promise<Delay> {
+  return new Promise((done) => {
+    child.once('message', (told) => done(told as Delay)) // By loop-delay.ts.
+    child.send('delay')
+  })
 }
 
 function metricIn(text: string, name: string, labels = ''): number {
@@ -109,6 +113,11 @@ async function stop(child: ChildProcess): Promise<void> {
   const timer = setTimeout(() => child.kill('SIGKILL'), drainMs)
   await ended
   clearTimeout(timer)
+}
+
+/** Of a process, memory in MiB. */
+export function memoryOf(pid: number): number {
+  return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024
 }
 
 /** Processor seconds that each process uses while `work` goes on, and how long it takes. */

@@ -22,7 +22,7 @@ import { Denied, type Listen, type SessionLine } from './line.ts'
 import { NodeRegistration } from './node-registration.ts'
 import { NodeSession } from './node-session.ts'
 import { NodeView } from './node-view.ts'
-import { subnetsOf } from './pod-cidr.ts'
+import { PodCidrs } from './pod-cidr.ts'
 import { storePodStatus } from './pod-status.ts'
 import { GatewayStreams, type StreamCall } from './pod-streams.ts'
 import { serviceTable } from './service-table.ts'
@@ -87,7 +87,7 @@ class SessionGateway implements Gateway {
   readonly name = 'gateway'
   readonly #listen: Listen
   readonly #options: GatewayOptions
-  readonly #subnets: readonly string[]
+  readonly #podCidrs: PodCidrs
   readonly #prefix: string
   readonly #nodes: Informer<Node>
   readonly #pods: Informer<Pod>
@@ -109,7 +109,7 @@ class SessionGateway implements Gateway {
     this.#listen = listen
     this.#options = options
     const { informers, clusterCidr, clock, random, metrics } = options
-    this.#subnets = subnetsOf(clusterCidr)
+    this.#podCidrs = new PodCidrs(options.client, clusterCidr)
     this.#prefix = uuid(random).slice(0, 8)
     this.#nodes = informers.for(Node)
     this.#pods = informers.for(Pod)
@@ -273,7 +273,7 @@ class SessionGateway implements Gateway {
         client: own,
         controlPlane: client,
         clock,
-        subnets: this.#subnets,
+        podCidrs: this.#podCidrs,
         cached: () => this.#nodes.get(node),
       }),
       view: this.#viewOf(node),

@@ -7,7 +7,7 @@ import type { Client } from '../../client/client.ts'
 import type { AbortOptions } from '../../lib/async.ts'
 import { type Clock, formatMicroTime, formatTime, parseTime } from '../../lib/clock.ts'
 import { isDeeper } from '../../lib/json-depth.ts'
-import { claimPodCidr } from './pod-cidr.ts'
+import type { PodCidrs } from './pod-cidr.ts'
 
 const leaseNamespace = 'kube-node-lease'
 const leaseSeconds = 40
@@ -21,7 +21,7 @@ export interface RegistrationDeps {
   /** Under the control plane's, for what a node must not decide itself. */
   readonly controlPlane: Client
   readonly clock: Clock
-  readonly subnets: readonly string[]
+  readonly podCidrs: Pick<PodCidrs, 'claim'>
   /** From the informer; may be old. */
   cached(): Node | undefined
 }
@@ -40,9 +40,9 @@ export class NodeRegistration {
 
   /** Makes or updates the Node: the user's labels, taints and cordon stay. Gives it a pod range. */
   async register(told: Node, opts: AbortOptions): Promise<string> {
-    const { controlPlane, subnets } = this.#deps
+    const { controlPlane, podCidrs } = this.#deps
     await this.#createOrLabel(told, opts)
-    const podCidr = await claimPodCidr(controlPlane, this.#name, subnets, opts)
+    const podCidr = await podCidrs.claim(this.#name, opts)
     await retryConflicts(async () => {
       const node = await controlPlane.get(Node, { name: this.#name }, opts)
       if (node.spec?.podCIDR === podCidr) return

@@ -23,6 +23,30 @@ export function subnetsOf(clusterCidr: string): readonly string[] {
 }
 
 /**
+ * Claims of one control plane, one after the other: nodes that come all at once, as after a power cut, would otherwise
+ * reach for the same range, and most of them in vain.
+ */
+export class PodCidrs {
+  readonly #subnets: readonly string[]
+  readonly #client: Client
+  #last: Promise<unknown> = Promise.resolve()
+
+  constructor(client: Client, clusterCidr: string) {
+    this.#client = client
+    this.#subnets = subnetsOf(clusterCidr)
+  }
+
+  claim(node: string, opts: AbortOptions): Promise<string> {
+    const turn = this.#last.then(() => {
+      opts.signal.throwIfAborted() // Who waited too long holds nobody up.
+      return claimPodCidr(this.#client, node, this.#subnets, opts)
+    })
+    this.#last = turn.catch(() => undefined) // Seen by whoever claims.
+    return turn
+  }
+}
+
+/**
  * The pod range of `node`, claimed now if it has none. A claim is a Lease named after the range, made only when absent:
  * two control planes that register two nodes at once can't give out one range twice. A node's own earlier claim, and one
  * whose node is gone, are taken over.
@@ -41,7 +65,8 @@ export async function claimPodCidr(
         return name.startsWith(prefix) ? [[name, lease] as const] : []
       }),
     )
-    const own = subnets.find((subnet) => claims.get(claimName(subnet))?.spec?.holderIdentity === node)
+    const held = [...claims].find(([, { spec }]) => spec?.holderIdentity === node)?.[0]
+    const own = held === undefined ? undefined : subnets.find((subnet) => claimName(subnet) === held)
     if (own !== undefined) return own
     const free = subnets.find((subnet) => !claims.has(claimName(subnet)))
     const taken = free ?? (await abandoned(client, subnets, claims, opts))

@@ -5,7 +5,7 @@ import { Node } from '../../api/kinds/node.ts'
 import type { Service } from '../../api/kinds/service.ts'
 import { createWorld } from '../testing/world.ts'
 import { mergeConditions } from './node-registration.ts'
-import { claimPodCidr, subnetsOf } from './pod-cidr.ts'
+import { claimPodCidr, PodCidrs, subnetsOf } from './pod-cidr.ts'
 import { mergeStatus } from './pod-status.ts'
 import { serviceTable } from './service-table.ts'
 
@@ -19,6 +19,18 @@ test('ranges of nodes lie in the range of the cluster', () => {
   ])
   expect(subnetsOf('192.168.7.9/24')).toEqual(['192.168.7.0/24'])
   for (const bad of ['10.42.0.0', '10.42.0.0/28', '300.1.1.1/16', 'fd00::/48']) expect(() => subnetsOf(bad)).toThrow(bad)
+})
+
+test('a hundred nodes that come at once all get a range, and one that gives up holds up nobody', async () => {
+  await using world = await createWorld()
+  const { client, signal } = world
+  const cidrs = new PodCidrs(client, '10.0.0.0/12')
+  const gone = new AbortController()
+  const late = cidrs.claim('late', { signal: gone.signal })
+  const all = Array.from({ length: 100 }, (_, index) => cidrs.claim(`n${index}`, { signal }))
+  gone.abort(new Error('gave up'))
+  await expect(late).rejects.toThrow('gave up')
+  expect(new Set(await Promise.all(all)).size).toBe(100)
 })
 
 test('no range is given out twice, however many ask at once; one of a node that is gone comes last', async () => {
