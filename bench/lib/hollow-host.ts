@@ -59,6 +59,7 @@ async function runAgent(index: number): Promise<void> {
     version: 'hollow',
     missingCapabilities: [],
     networkError: () => follower.error,
+    diskError: () => undefined,
     report: (status) => report(status),
   })
   const session = createSession({
