@@ -59,7 +59,7 @@ async function runAgent(index: number): Promise<void> {
     version: 'hollow',
     missingCapabilities: [],
     networkError: () => follower.error,
-    diskError: () => undefined,
+    diskError: async () => undefined,
     report: (status) => report(status),
   })
   const session = createSession({
@@ -107,6 +107,7 @@ function sharedMetrics() {
     counter: (...args: Parameters<typeof made.counter>) => once(args[0], () => made.counter(...args)),
     gauge: (...args: Parameters<typeof made.gauge>) => once(args[0], () => made.gauge(...args)),
     histogram: (...args: Parameters<typeof made.histogram>) => once(args[0], () => made.histogram(...args)),
+    onRender: (...args: Parameters<typeof made.onRender>) => made.onRender(...args),
     render: () => made.render(),
   }
 }
