@@ -10,7 +10,7 @@ export const options = {
   bridge: text({ default: 'skiff0', help: 'Name of the network bridge' }),
   spareSandboxes: int({
     default: 4,
-    help: 'Sandboxes kept ready for pods to come, at most 50: a pod that takes one starts in half the time; 0: none',
+    help: 'Sandboxes kept ready for pods to come, at most 50: a pod that takes one does not wait for its own; 0: none',
   }),
   metricsAddress: text({ default: '127.0.0.1:6447', help: 'Where /metrics and /healthz are served; empty: nowhere' }),
   logLevel: text({ default: 'info', help: 'debug, info, warn or error' }),
