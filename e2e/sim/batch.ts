@@ -32,8 +32,12 @@ export interface Summary {
 
 /** So many seeds have the code compiled and cost one process's start little; its memory ends with it. */
 const mostPerChunk = 1000
-/** Real time. A seed takes a fraction of a second: one that takes so long turns in a circle. */
-const hangsMs = 180_000
+/**
+ * A seed takes a fraction of a second: one that takes so long turns in a circle. Counted by ticks, not by the clock: a
+ * batch that was itself stopped for a while is no seed that hangs.
+ */
+const hangsTicks = 180
+const tickMs = 1000
 const chunkProgram = new URL('chunk.ts', import.meta.url)
 
 /** Runs seeds in processes of their own, a chunk each. What a seed does depends on nothing but its number. */
@@ -88,21 +92,23 @@ async function runChunk(chunk: Chunk, tally: Tally): Promise<Chunk | undefined> 
 /** Resolves with how the process has ended. */
 function watched(child: ChildProcess, heard: (report: SeedReport) => void, chunk: Chunk): Promise<string> {
   return new Promise((resolve) => {
-    let isHung = false
-    const hang = (): void => {
-      isHung = true
-      child.kill('SIGKILL')
-    }
-    let timer = setTimeout(hang, hangsMs)
+    let quietTicks = 0
+    const timer = setInterval(() => {
+      if (++quietTicks >= hangsTicks) child.kill('SIGKILL')
+    }, tickMs)
     child.on('message', (message) => {
-      clearTimeout(timer)
-      timer = setTimeout(hang, hangsMs)
+      quietTicks = 0
       heard(message as SeedReport) // Its own, as `chunk.ts` sends it.
     })
-    child.on('error', (err) => resolve(err.message))
+    child.on('error', (err) => {
+      clearInterval(timer)
+      resolve(err.message)
+    })
     child.on('close', (code, signal) => {
-      clearTimeout(timer)
-      resolve(isHung ? `nothing happened for ${hangsMs / 1000} s` : `code ${code}, signal ${signal}`)
+      clearInterval(timer)
+      resolve(
+        quietTicks >= hangsTicks ? `nothing happened for ${(hangsTicks * tickMs) / 1000} s` : `code ${code}, signal ${signal}`,
+      )
     })
     child.send(chunk)
   })
