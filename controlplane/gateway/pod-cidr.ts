@@ -7,6 +7,8 @@ import type { AbortOptions } from '../../lib/async.ts'
 const namespace = 'kube-system'
 const prefix = 'skiff-podcidr-'
 const maxTries = 16
+/** Nodes that get their ranges from one look at the claims. */
+const claimsAtOnce = 64
 
 /** The /24 networks of the cluster's range, in order. Throws on a range that is none or has less than one /24. */
 export function subnetsOf(clusterCidr: string): readonly string[] {
@@ -22,58 +24,124 @@ export function subnetsOf(clusterCidr: string): readonly string[] {
   })
 }
 
+interface Wish {
+  readonly node: string
+  readonly signal: AbortSignal
+  attempts: number
+  resolve(subnet: string): void
+  reject(err: unknown): void
+}
+
+type Claims = ReadonlyMap<string, Lease>
+
 /**
- * Claims of one control plane, one after the other: nodes that come all at once, as after a power cut, would otherwise
- * reach for the same range, and most of them in vain.
+ * The pod ranges of nodes. A claim is a Lease named after the range, made only when absent: two control planes that
+ * register two nodes at once can't give out one range twice. A node's own earlier claim is kept, and one whose node is
+ * gone is taken over. Nodes that come all at once, as after a power cut, share a look at the claims and get a range each
+ * from it: each for itself, they would reach for the same one, and most of them in vain.
  */
 export class PodCidrs {
   readonly #subnets: readonly string[]
   readonly #client: Client
-  #last: Promise<unknown> = Promise.resolve()
+  readonly #waiting: Wish[] = []
+  #isServing = false
 
   constructor(client: Client, clusterCidr: string) {
     this.#client = client
     this.#subnets = subnetsOf(clusterCidr)
   }
 
-  claim(node: string, opts: AbortOptions): Promise<string> {
-    const turn = this.#last.then(() => {
-      opts.signal.throwIfAborted() // Who waited too long holds nobody up.
-      return claimPodCidr(this.#client, node, this.#subnets, opts)
+  async claim(node: string, { signal }: AbortOptions): Promise<string> {
+    signal.throwIfAborted()
+    return await new Promise<string>((resolve, reject) => {
+      const stop = (): void => reject(signal.reason)
+      signal.addEventListener('abort', stop, { once: true })
+      const settle = (): void => signal.removeEventListener('abort', stop)
+      const settled =
+        <T>(tell: (value: T) => void): ((value: T) => void) =>
+        (value) => {
+          settle()
+          tell(value)
+        }
+      this.#waiting.push({ node, signal, attempts: 0, resolve: settled(resolve), reject: settled(reject) })
+      void this.#serveAll() // Never rejects: each wish gets its own error.
     })
-    this.#last = turn.catch(() => undefined) // Seen by whoever claims.
-    return turn
+  }
+
+  async #serveAll(): Promise<void> {
+    if (this.#isServing) return
+    this.#isServing = true
+    while (this.#waiting.length > 0) {
+      const wishes = this.#waiting.splice(0, claimsAtOnce).filter(({ signal }) => !signal.aborted)
+      if (wishes.length === 0) continue
+      await this.#serve(wishes).catch((err: unknown) => {
+        for (const wish of wishes) wish.reject(err)
+      })
+    }
+    this.#isServing = false
+  }
+
+  async #serve(wishes: readonly Wish[]): Promise<void> {
+    using anybody = whileWanted(wishes.map(({ signal }) => signal))
+    const claims = await this.#claims(anybody)
+    const given = new Set<string>()
+    const work: Promise<void>[] = []
+    for (const wish of wishes) {
+      const own = this.#ownOf(wish.node, claims)
+      if (own !== undefined) {
+        wish.resolve(own)
+        continue
+      }
+      const isOpen = (subnet: string): boolean => !given.has(subnet)
+      const subnet =
+        this.#subnets.find((one) => isOpen(one) && !claims.has(claimName(one))) ??
+        (await abandoned(this.#client, this.#subnets.filter(isOpen), claims, anybody))
+      if (subnet === undefined) {
+        wish.reject(unavailable(`no pod range is left for node "${wish.node}": all ${this.#subnets.length} are taken`, 30))
+        continue
+      }
+      given.add(subnet)
+      work.push(this.#try(wish, subnet, claims.get(claimName(subnet))))
+    }
+    await Promise.all(work)
+  }
+
+  async #claims(opts: AbortOptions): Promise<Claims> {
+    const { items } = await this.#client.list(Lease, { namespace, ...opts })
+    const claims = items.filter(({ metadata: { name = '' } }) => name.startsWith(prefix))
+    return new Map(claims.map((lease) => [lease.metadata.name ?? '', lease]))
+  }
+
+  #ownOf(node: string, claims: Claims): string | undefined {
+    const held = [...claims].find(([, { spec }]) => spec?.holderIdentity === node)?.[0]
+    return held === undefined ? undefined : this.#subnets.find((subnet) => claimName(subnet) === held)
+  }
+
+  async #try(wish: Wish, subnet: string, stale: Lease | undefined): Promise<void> {
+    const { node, signal } = wish
+    try {
+      if (await tryClaim(this.#client, node, subnet, stale, { signal })) wish.resolve(subnet)
+      else if (++wish.attempts < maxTries) this.#waiting.push(wish)
+      else wish.reject(unavailable(`no pod range for node "${node}": others were faster ${maxTries} times`))
+    } catch (err) {
+      wish.reject(err)
+    }
   }
 }
 
-/**
- * The pod range of `node`, claimed now if it has none. A claim is a Lease named after the range, made only when absent:
- * two control planes that register two nodes at once can't give out one range twice. A node's own earlier claim, and one
- * whose node is gone, are taken over.
- */
-export async function claimPodCidr(
-  client: Client,
-  node: string,
-  subnets: readonly string[],
-  opts: AbortOptions,
-): Promise<string> {
-  for (let attempt = 0; attempt < maxTries; attempt++) {
-    const { items } = await client.list(Lease, { namespace, ...opts })
-    const claims = new Map(
-      items.flatMap((lease) => {
-        const { name = '' } = lease.metadata
-        return name.startsWith(prefix) ? [[name, lease] as const] : []
-      }),
-    )
-    const held = [...claims].find(([, { spec }]) => spec?.holderIdentity === node)?.[0]
-    const own = held === undefined ? undefined : subnets.find((subnet) => claimName(subnet) === held)
-    if (own !== undefined) return own
-    const free = subnets.find((subnet) => !claims.has(claimName(subnet)))
-    const taken = free ?? (await abandoned(client, subnets, claims, opts))
-    if (taken === undefined) throw unavailable(`no pod range is left for node "${node}": all ${subnets.length} are taken`, 30)
-    if (await tryClaim(client, node, taken, claims.get(claimName(taken)), opts)) return taken
+/** A signal that is aborted once all of `signals` are: what is done for many goes on while one of them wants it. */
+function whileWanted(signals: readonly AbortSignal[]): AbortOptions & Disposable {
+  const own = new AbortController()
+  const look = (): void => {
+    if (signals.every(({ aborted }) => aborted)) own.abort(signals[0]?.reason)
   }
-  throw unavailable(`no pod range for node "${node}": others were faster ${maxTries} times`)
+  for (const signal of signals) signal.addEventListener('abort', look)
+  return {
+    signal: own.signal,
+    [Symbol.dispose]() {
+      for (const signal of signals) signal.removeEventListener('abort', look)
+    },
+  }
 }
 
 const claimName = (subnet: string): string => `${prefix}${subnet.split('/')[0]}`
@@ -101,7 +169,7 @@ async function tryClaim(
 async function abandoned(
   client: Client,
   subnets: readonly string[],
-  claims: ReadonlyMap<string, Lease>,
+  claims: Claims,
   opts: AbortOptions,
 ): Promise<string | undefined> {
   const { items } = await client.list(Node, opts)

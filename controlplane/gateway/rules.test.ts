@@ -5,7 +5,7 @@ import { Node } from '../../api/kinds/node.ts'
 import type { Service } from '../../api/kinds/service.ts'
 import { createWorld } from '../testing/world.ts'
 import { mergeConditions } from './node-registration.ts'
-import { claimPodCidr, PodCidrs, subnetsOf } from './pod-cidr.ts'
+import { PodCidrs, subnetsOf } from './pod-cidr.ts'
 import { mergeStatus } from './pod-status.ts'
 import { serviceTable } from './service-table.ts'
 
@@ -21,32 +21,40 @@ test('ranges of nodes lie in the range of the cluster', () => {
   for (const bad of ['10.42.0.0', '10.42.0.0/28', '300.1.1.1/16', 'fd00::/48']) expect(() => subnetsOf(bad)).toThrow(bad)
 })
 
-test('a hundred nodes that come at once all get a range, and one that gives up holds up nobody', async () => {
+test('hundreds of nodes that come at once share a look at the claims, and one that gives up holds up nobody', async () => {
   await using world = await createWorld()
   const { client, signal } = world
-  const cidrs = new PodCidrs(client, '10.0.0.0/12')
+  let looks = 0
+  const counting = new Proxy(client, {
+    get(target, name, receiver) {
+      if (name === 'list') looks += 1
+      return Reflect.get(target, name, receiver)
+    },
+  })
+  const cidrs = new PodCidrs(counting, '10.0.0.0/12')
   const gone = new AbortController()
   const late = cidrs.claim('late', { signal: gone.signal })
-  const all = Array.from({ length: 100 }, (_, index) => cidrs.claim(`n${index}`, { signal }))
+  const all = Array.from({ length: 200 }, (_, index) => cidrs.claim(`n${index}`, { signal }))
   gone.abort(new Error('gave up'))
   await expect(late).rejects.toThrow('gave up')
-  expect(new Set(await Promise.all(all)).size).toBe(100)
+  expect(new Set(await Promise.all(all)).size).toBe(200)
+  expect(looks).toBeLessThan(10)
 })
 
-test('no range is given out twice, however many ask at once; one of a node that is gone comes last', async () => {
+test('no range is given out twice, by two control planes at once; one of a node that is gone comes last', async () => {
   await using world = await createWorld()
   const { client, signal } = world
-  const subnets = subnetsOf('10.42.0.0/22')
-  const names = ['a', 'b', 'c']
-  const claimed = await Promise.all(names.map((name) => claimPodCidr(client, name, subnets, { signal })))
+  const planes = [new PodCidrs(client, '10.42.0.0/22'), new PodCidrs(client, '10.42.0.0/22')] as const
+  const claim = (name: string, plane: 0 | 1): Promise<string> => planes[plane].claim(name, { signal })
+  const claimed = await Promise.all([claim('a', 0), claim('b', 1), claim('c', 0)])
   expect(new Set(claimed).size).toBe(3)
-  expect(await claimPodCidr(client, 'a', subnets, { signal })).toBe(claimed[0])
+  expect(await claim('a', 1)).toBe(claimed[0])
   for (const name of ['a', 'c', 'd'])
     await client.create(Node, { apiVersion: 'v1', kind: Node.kind, metadata: { name } }, { signal })
-  expect(claimed).not.toContain(await claimPodCidr(client, 'd', subnets, { signal }))
-  expect(await claimPodCidr(client, 'e', subnets, { signal })).toBe(claimed[1])
+  expect(claimed).not.toContain(await claim('d', 1))
+  expect(await claim('e', 0)).toBe(claimed[1])
   await client.create(Node, { apiVersion: 'v1', kind: Node.kind, metadata: { name: 'e' } }, { signal })
-  await expect(claimPodCidr(client, 'f', subnets, { signal })).rejects.toThrow('no pod range is left for node "f"')
+  await expect(claim('f', 1)).rejects.toThrow('no pod range is left for node "f"')
   expect((await client.list(Lease, { namespace: 'kube-system', signal })).items).toHaveLength(4)
 })
 
