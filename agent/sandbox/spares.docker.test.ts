@@ -135,6 +135,7 @@ test('a pod takes a sandbox that was ready, and its command never sees another h
   const [sandbox] = await partOf('one', 'sandbox')
   expect(before.get(sandbox?.id ?? '')).toBe(statusOf('one')?.podIP)
   const id = await appOf('one')
+  await eventually('it has said its names', async () => (await readLog(runtime, id, {})).stdout.split('\n').length > 5)
   expect(await readLog(runtime, id, {})).toEqual({ stdout: fiveTimes('name-of-one'), stderr: '' })
   expect((await runExec(runtime, id, ['hostname'])).stdout).toBe('name-of-one\n')
   expect(await engine.exec('nsenter', `--uts=/proc/${sandbox?.pid}/ns/uts`, 'hostname')).toBe('name-of-one\n')
@@ -155,7 +156,9 @@ test('a pod takes a sandbox that was ready, and its command never sees another h
 
   await engine.docker('kill', id)
   await eventually('it runs again', () => statusOf('one')?.containerStatuses?.[0]?.restartCount === 1 && isReady('one'))
-  expect((await readLog(runtime, await appOf('one'), {})).stdout).toBe(fiveTimes('name-of-one'))
+  const said = async () => (await readLog(runtime, await appOf('one'), {})).stdout
+  await eventually('it has said its names again', async () => (await said()).split('\n').length > 5)
+  expect(await said()).toBe(fiveTimes('name-of-one'))
 })
 
 test('an agent that ends while a container waits at its gate is followed by one that opens it', async () => {
