@@ -8,6 +8,7 @@ import { silentLog } from '../../lib/log.ts'
 import { createMetrics } from '../../lib/metrics.ts'
 import { createWatchCache, type WatchCacheOptions } from './cache.ts'
 import { encodeObject } from './codec.ts'
+import { incarnationKey } from './incarnation.ts'
 import { objectKey } from './keys.ts'
 import { MemoryStore } from './memory.ts'
 import type { Store, StoreBatch } from './store.ts'
@@ -291,3 +292,68 @@ class GatedStore implements Store {
     }
   }
 }
+
+/** A store as another one left it: the same keys at the same revisions, and other objects. */
+async function history(life: string, data: string): Promise<MemoryStore> {
+  const made = new MemoryStore()
+  const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'one', namespace: 'a', uid: life }, data: { data } }
+  const values = new Map([
+    [incarnationKey, new TextEncoder().encode(life)],
+    [keyFor('a', 'one'), encodeObject(object)],
+  ])
+  for (const [key, value] of values)
+    await made.commit({ conditions: [{ key, modRevision: 0 }], writes: [{ put: key, value }] }, { signal })
+  return made
+}
+
+test('a store whose data was exchanged is listed anew, even where the revisions are alike', async () => {
+  store = await history('first', 'of the first')
+  let now = store
+  let connection = new AbortController()
+  const facade: Store = {
+    get: (...args) => now.get(...args),
+    list: (...args) => now.list(...args),
+    commit: (...args) => now.commit(...args),
+    campaign: (...args) => now.campaign(...args),
+    compact: (...args) => now.compact(...args),
+    watch: (options) => now.watch({ ...options, signal: AbortSignal.any([options.signal, connection.signal]) }),
+  }
+  let setBacks = 0
+  const setBack = (): void => {
+    setBacks += 1
+  }
+  const { cache, ended } = start({ store: facade, setBack })
+  await cache.ready({ signal })
+  expect(cache.get(ConfigMap, 'a/one')?.data).toEqual({ data: 'of the first' })
+  const watch = take(cache.watch(ConfigMap, { afterRevision: 2, signal }), () => false).catch((err: unknown) => err)
+  now = await history('second', 'of the second')
+  connection.abort(new Error('the connection broke'))
+  await ended.catch(() => undefined)
+  connection = new AbortController()
+  // As a supervisor does; the first of these finds out, the second lists.
+  const again = await cache.run(signal).catch((err: unknown) => err)
+  expect(String(again)).toContain('another history')
+  void cache.run(signal).catch(() => undefined)
+  await settle()
+  expect(cache.get(ConfigMap, 'a/one')?.data).toEqual({ data: 'of the second' })
+  expect(cache.get(ConfigMap, 'a/one')?.metadata.uid).toBe('second')
+  expect(setBacks).toBe(1)
+  expect(isExpired(await watch)).toBe(true)
+})
+
+test('a life of the store that a leader begins is taken up by listing again, and nobody steps down for it', async () => {
+  store = await history('first', 'x')
+  let setBacks = 0
+  const setBack = (): void => {
+    setBacks += 1
+  }
+  const { cache } = start({ setBack })
+  await cache.ready({ signal })
+  const watch = take(cache.watch(ConfigMap, { afterRevision: 2, signal }), () => false).catch((err: unknown) => err)
+  const writes = [{ put: incarnationKey, value: new TextEncoder().encode('second') }]
+  await store.commit({ conditions: [{ key: incarnationKey, modRevision: 1 }], writes }, { signal })
+  expect(isExpired(await watch)).toBe(true)
+  await cache.waitFor(await put('a', 'two'), { signal })
+  expect(cache.list(ConfigMap).map(({ metadata }) => metadata.name)).toEqual(['one', 'two'])
+  expect(setBacks).toBe(0)
+})

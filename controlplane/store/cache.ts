@@ -1,6 +1,6 @@
 import type { KindDef } from '../../api/kinds/define.ts'
 import type { ApiObject } from '../../api/meta/object-meta.ts'
-import { isExpired, timeout, unavailable } from '../../api/meta/status.ts'
+import { expired, isExpired, timeout, unavailable } from '../../api/meta/status.ts'
 import { type AbortOptions, Bell, LinkedAbort } from '../../lib/async.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
@@ -9,11 +9,12 @@ import type { Service } from '../../lib/service.ts'
 import { type CacheMetrics, cacheMetrics } from './cache-metrics.ts'
 import { CacheState } from './cache-state.ts'
 import { WatchHub } from './cache-watchers.ts'
-import { compareWithStore, pages, RevisionWentBack } from './compare.ts'
+import { compareWithStore, OtherHistory, pages } from './compare.ts'
+import { incarnationKey } from './incarnation.ts'
 import type { KeyedKind } from './keys.ts'
 import { bucketOf } from './object-index.ts'
 import { SharedRead } from './shared-read.ts'
-import { objectPrefix, rootPrefix, type Store, type StoreBatch, type StoreWatchOptions } from './store.ts'
+import { type KeyValue, objectPrefix, rootPrefix, type Store, type StoreBatch, type StoreWatchOptions } from './store.ts'
 import type { CacheBatch, CacheEvent, CacheWatchOptions, WatchCache } from './watch-cache.ts'
 
 export interface WatchCacheOptions {
@@ -55,6 +56,10 @@ class StoreCache implements WatchCache, Service {
   /** The next start lists, since the watch cannot go on from here. */
   #needsList = false
   #revision = 0
+  /** Which history of the store this is; undefined before the first leader has named it. */
+  #life: string | undefined
+  /** The one that a leader has begun while we watched. */
+  #announced: string | undefined
   readonly #waiters = new Set<{ readonly revision: number; readonly resolve: () => void }>()
   #progressTimer: Disposable | undefined
   readonly #current: SharedRead<number>
@@ -170,16 +175,20 @@ class StoreCache implements WatchCache, Service {
   async #load(signal: AbortSignal): Promise<void> {
     const { store } = this.#options
     const listed = new Set<string>()
+    const life = await this.#readLife(signal)
+    let isOther = this.#life !== undefined && life !== this.#life
     let revision = 0
     for await (const page of pages(store, { prefix: objectPrefix, signal })) {
       revision = page.revision
-      if (revision < this.#revision) this.#startOver(revision)
+      if (isOther || revision < this.#revision) this.#startOver(revision, life)
+      isOther = false
       for (const item of page.items) {
         listed.add(item.key)
         this.#state.put(item)
       }
     }
     for (const key of this.#state.keys()) if (!listed.has(key)) this.#state.remove(key, revision)
+    this.#life = life
     const isFirst = !this.#isReady
     this.#isReady = true
     this.#needsList = false
@@ -189,18 +198,33 @@ class StoreCache implements WatchCache, Service {
     this.#advance(revision)
   }
 
-  /** The store was wiped or restored: what is known is of another history. */
-  #startOver(revision: number): void {
-    this.#log.error('the revision of the store went back', { from: this.#revision, to: revision })
+  /** The store was wiped or restored, or its data exchanged: what is known is of another history. */
+  #startOver(revision: number, life: string | undefined): void {
+    this.#log.error('the store has another history than before', { from: this.#revision, to: revision })
     this.#state.clear()
     this.#revision = 0
-    this.#options.setBack()
+    // Whoever leads by the other history must not go on; who has begun this one may.
+    if (life === undefined || life !== this.#announced) this.#options.setBack()
+  }
+
+  async #readLife(signal: AbortSignal): Promise<string | undefined> {
+    const { item } = await this.#options.store.get(incarnationKey, { signal })
+    return item === undefined ? undefined : lifeOf(item)
+  }
+
+  #noteLife(item: KeyValue): void {
+    const life = lifeOf(item)
+    this.#life ??= life
+    if (life === this.#life) return
+    this.#announced = life
+    throw expired('the store has begun another life: list again')
   }
 
   #take(batch: StoreBatch): void {
     const byBucket = new Map<string, CacheEvent[]>()
     for (const event of batch.events) {
       const key = event.type === 'put' ? event.current.key : event.key
+      if (event.type === 'put' && key === incarnationKey) this.#noteLife(event.current)
       if (!key.startsWith(objectPrefix)) continue
       const change = event.type === 'put' ? this.#state.put(event.current) : this.#state.remove(key, event.modRevision)
       if (change === undefined) continue
@@ -257,6 +281,12 @@ class StoreCache implements WatchCache, Service {
     })
   }
 
+  /** The revisions of two histories can be alike, and what they stand for not. */
+  async #checkLife(signal: AbortSignal): Promise<void> {
+    if (this.#life !== undefined && (await this.#readLife(signal)) !== this.#life)
+      throw new OtherHistory('the store has another history than before')
+  }
+
   /** Law 5: a watch is never trusted alone. */
   async #compareOften(signal: AbortSignal): Promise<void> {
     const { store, clock, compareMs } = this.#options
@@ -265,6 +295,7 @@ class StoreCache implements WatchCache, Service {
       if (!this.#isReady || this.#needsList) continue
       const waitFor = (revision: number): Promise<void> => this.waitFor(revision, { signal })
       try {
+        await this.#checkLife(signal)
         const differing = await compareWithStore({
           store,
           state: this.#state,
@@ -279,7 +310,7 @@ class StoreCache implements WatchCache, Service {
         if (signal.aborted) throw err
         this.#metrics.compares.inc({ result: 'failed' })
         this.#log.warn('comparing the watch cache with the store failed', { err })
-        if (!(err instanceof RevisionWentBack)) continue
+        if (!(err instanceof OtherHistory)) continue
         this.#needsList = true
         throw err // The watch is of the other history too: everything is started again.
       }
@@ -300,3 +331,5 @@ class StoreCache implements WatchCache, Service {
     for (const bucket of buckets) this.#hub.reset(this.#revision, 'changes were lost: list again', bucket)
   }
 }
+
+const lifeOf = ({ value }: KeyValue): string => Buffer.from(value).toString('utf8')

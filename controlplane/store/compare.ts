@@ -7,9 +7,9 @@ import { type ListResult, objectPrefix, type Store } from './store.ts'
 
 const pageSize = 500
 
-/** The store's revision is lower than one it had given before: it was wiped or restored. */
-export class RevisionWentBack extends Error {
-  override readonly name = 'RevisionWentBack'
+/** The store was wiped or restored, or its data exchanged: what was known of it is of another history. */
+export class OtherHistory extends Error {
+  override readonly name = 'OtherHistory'
 }
 
 /** One list in pages, all of the same revision. */
@@ -57,7 +57,7 @@ export async function compareWithStore({
   let listed = 0
   for await (const page of pages(store, { prefix: objectPrefix, keysOnly: true, signal })) {
     listed = page.revision
-    if (listed < revision) throw new RevisionWentBack(`the store is at revision ${listed}, and was at ${revision} before`)
+    if (listed < revision) throw new OtherHistory(`the store is at revision ${listed}, and was at ${revision} before`)
     for (const item of page.items) stored.set(item.key, item.modRevision)
   }
   await waitFor(listed)

@@ -36,7 +36,9 @@ interface Life {
   readonly gap: number | undefined
 }
 
-const key = `${rootPrefix}incarnation`
+/** What lies here tells one history of the store from another, also where their revisions are alike. */
+export const incarnationKey = `${rootPrefix}incarnation`
+const key = incarnationKey
 /** Revisions stay below it, and epochs below 2^53. */
 const epochsPerLife = 2 ** 40
 /** A node that claims more is not believed, or it could use the numbers up. */
