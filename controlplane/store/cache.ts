@@ -200,7 +200,8 @@ class StoreCache implements WatchCache, Service {
 
   /** The store was wiped or restored, or its data exchanged: what is known is of another history. */
   #startOver(revision: number, life: string | undefined): void {
-    this.#log.error('the store has another history than before', { from: this.#revision, to: revision })
+    const what = revision < this.#revision ? 'the revision of the store went back' : 'the store has another history than before'
+    this.#log.error(what, { from: this.#revision, to: revision })
     this.#state.clear()
     this.#revision = 0
     // Whoever leads by the other history must not go on; who has begun this one may.
