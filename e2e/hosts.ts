@@ -1,6 +1,6 @@
 // More hosts beside a machine, for control planes that can be cut off: a network namespace each, one link to the machine.
 
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import process from 'node:process'
 import { run, tryRun } from '../deploy/steps.ts'
@@ -38,14 +38,19 @@ export async function createHost(m: Machine, index: number): Promise<Host> {
   // Docker forwards nothing but its own: hosts have to reach each other.
   ok(await m.run('iptables', ['-w', '-I', 'FORWARD', '-i', 'cp+', '-o', 'cp+', '-j', 'ACCEPT']))
   const inside = (command: string, args: readonly string[]): readonly string[] => [`--net=/run/netns/${netns}`, command, ...args]
+  const children: ChildProcess[] = []
   const host: Host = {
     name,
     address,
     dataDir: join(m.folder, name),
     run: (command, args, options = {}) =>
       tryRun('nsenter', inside(command, args), { ...options, env: { ...m.env, ...options.env } }),
-    spawn: (command, args) =>
-      spawn('nsenter', inside(command, args), { env: { ...process.env, ...m.env }, stdio: ['pipe', 'pipe', 'pipe'] }),
+    spawn(command, args) {
+      const env = { ...process.env, ...m.env }
+      const child = spawn('nsenter', inside(command, args), { env, stdio: ['pipe', 'pipe', 'pipe'] })
+      children.push(child)
+      return child
+    },
     async cut(direction) {
       const rules = { in: ['INPUT', '-i'], out: ['OUTPUT', '-o'] } as const
       for (const way of ['in', 'out'] as const)
@@ -56,6 +61,8 @@ export async function createHost(m: Machine, index: number): Promise<Host> {
       ok(await host.run('iptables', ['-w', '-F']))
     },
     async [Symbol.asyncDispose]() {
+      // Whatever a failed test has left running, or frozen.
+      for (const child of children) child.kill('SIGKILL')
       await tryRun('ip', ['netns', 'delete', netns])
     },
   }

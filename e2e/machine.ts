@@ -34,18 +34,12 @@ const address = '192.0.2.10'
 export interface MachineOptions {
   /** Containers outlive the engine; the default. An engine of a swarm cannot do that. */
   readonly liveRestore?: boolean
-  /** The engine's data lies on a file system in memory of this size; on the machine's disk when not given. */
-  readonly engineMiB?: number
 }
 
-export async function createMachine(name: string, { liveRestore = true, engineMiB }: MachineOptions = {}): Promise<Machine> {
+export async function createMachine(name: string, { liveRestore = true }: MachineOptions = {}): Promise<Machine> {
   const folder = mkdtempSync(join(tmpdir(), `skiff-e2e-${name}-`))
   const netns = `skiff-${name}-${process.pid}`
   await makeNamespace(netns)
-  if (engineMiB !== undefined) {
-    mkdirSync(join(folder, 'engine/data'), { recursive: true })
-    await run('mount', ['-t', 'tmpfs', '-o', `size=${engineMiB}m`, 'tmpfs', join(folder, 'engine/data')])
-  }
   const engine = await startEngine(folder, netns, liveRestore)
   const dataDir = join(folder, 'skiff')
   const kubeconfig = join(folder, 'home/.skiff/kubeconfig')

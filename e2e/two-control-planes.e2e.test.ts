@@ -39,7 +39,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   process.stdout.write(`${figures.map((figure) => JSON.stringify(figure)).join('\n')}\n`)
-  for (const { child } of [agent, other, leader]) child.kill('SIGKILL')
+  agent.child.kill('SIGKILL')
   for (const each of [checker, history, etcd, ...hosts, m]) await each[Symbol.asyncDispose]()
 })
 
