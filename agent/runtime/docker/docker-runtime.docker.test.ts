@@ -68,6 +68,20 @@ test('two owners on one engine do not see each other', async () => {
   await runtime.remove(id, opts)
 })
 
+test('a list tells what happened to a container although nobody hears events', async () => {
+  const id = await started(sh('sleep 600'))
+  const first = await stateOf(id)
+  await engine.docker('restart', '-t', '0', id)
+  const second = await stateOf(id)
+  expect(second?.pid).not.toBe(first?.pid)
+  await engine.docker('pause', id)
+  expect(await stateOf(id)).toMatchObject({ status: 'running', isPaused: true })
+  await engine.docker('unpause', id)
+  await engine.docker('kill', id)
+  expect(await ended(id)).toMatchObject({ exitCode: 137 })
+  await runtime.remove(id, opts)
+})
+
 test("a path that holds the engine's own folder can be mounted", async () => {
   const mounts = [{ source: '/', target: '/host', readOnly: true }]
   const id = await started({ ...sh('test -d /host/proc && exit 7'), mounts })

@@ -25,6 +25,7 @@ import { containerName, namePattern, ownerLabel, podUidLabel } from './labels.ts
 import { containerLogs } from './logs.ts'
 import { OutOfMemory } from './out-of-memory.ts'
 import { isTrue, list, number, text, textMap } from './read.ts'
+import { type Row, rowOf, SeenContainers } from './seen-containers.ts'
 import { containerState } from './state.ts'
 
 export interface DockerRuntimeOptions {
@@ -67,11 +68,13 @@ class DockerRuntime implements Runtime {
   readonly #log: Log
   readonly #create: CreateOptions
   readonly #outOfMemory = new OutOfMemory()
+  readonly #seen: SeenContainers
 
   constructor(options: DockerRuntimeOptions) {
     const { logMaxBytes = 10 * 1024 * 1024, logMaxFiles = 3, pidsLimit = 4_096, rights = fullRights } = options
     this.#engine = new Engine(options)
     this.#clock = options.clock
+    this.#seen = new SeenContainers(options.clock)
     this.#log = options.log
     this.#create = { owner: options.owner, rights, logMaxBytes, logMaxFiles, pidsLimit, cgroupParent: options.cgroupParent }
   }
@@ -100,29 +103,37 @@ class DockerRuntime implements Runtime {
     }
   }
 
-  list(opts: AbortOptions): Promise<readonly ContainerState[]> {
-    return this.#list([{}], opts)
+  /** Containers that nothing has happened to for a while are not inspected again each time. */
+  async list({ signal }: AbortOptions): Promise<readonly ContainerState[]> {
+    const rows = await this.#rows({}, { signal })
+    this.#seen.keepOnly(rows)
+    return await this.#states(rows, (row) => this.#seen.get(row) ?? this.#look(row, { signal }))
   }
 
   /** Labels hold whatever a container is called; a sandbox that was prepared ahead is its pod's by its name alone. */
   async listPod(podUid: string, opts: AbortOptions): Promise<readonly ContainerState[]> {
-    const states = await this.#list([{ label: `${podUidLabel}=${podUid}` }, { name: namePattern(podUid) }], opts)
+    const filters = [{ label: `${podUidLabel}=${podUid}` }, { name: namePattern(podUid) }]
+    const found = await Promise.all(filters.map((filter) => this.#rows(filter, opts)))
+    const rows = new Map(found.flat().map((row) => [row.id, row]))
+    const states = await this.#states([...rows.values()], (row) => this.#look(row, opts))
     return states.filter(({ identity }) => identity.podUid === podUid)
   }
 
-  /** What one of the filters finds. */
-  async #list(filters: readonly ListFilter[], { signal }: AbortOptions): Promise<readonly ContainerState[]> {
-    const found = await Promise.all(filters.map((filter) => this.#ids(filter, { signal })))
+  /** The list lacks exit codes and times. */
+  async #states(
+    rows: readonly Row[],
+    stateOf: (row: Row) => ContainerState | undefined | Promise<ContainerState | undefined>,
+  ): Promise<readonly ContainerState[]> {
     const states: ContainerState[] = []
-    // The list lacks exit codes and times.
-    await forEachLimit([...new Set(found.flat())], inspectsAtOnce, async (id) => {
-      const state = await this.#state(id, { signal })
+    await forEachLimit(rows, inspectsAtOnce, async (row) => {
+      const state = await stateOf(row)
       if (state !== undefined) states.push(state)
     })
     return states.sort((a, b) => a.createdMs - b.createdMs || (a.id < b.id ? -1 : 1))
   }
 
-  async #ids({ label, name }: ListFilter, { signal }: AbortOptions): Promise<readonly string[]> {
+  /** What the filter finds. */
+  async #rows({ label, name }: ListFilter, { signal }: AbortOptions): Promise<readonly Row[]> {
     const labels = [`${ownerLabel}=${this.#create.owner}`, ...(label === undefined ? [] : [label])]
     const filters = { label: labels, ...(name !== undefined && { name: [name] }) }
     const rows: unknown = await this.#engine.call({ what: 'list containers', ms: queryMs, signal }, (docker, abortSignal) =>
@@ -130,13 +141,14 @@ class DockerRuntime implements Runtime {
     )
     // An engine that says something else has not said that there are none.
     if (!Array.isArray(rows)) throw new RuntimeError('Unavailable', 'list containers: the engine gave no list')
-    return list(rows).map((row) => text(row, 'Id'))
+    return list(rows).map(rowOf)
   }
 
   /** Undefined when it has gone in the meantime. */
-  async #state(id: string, opts: AbortOptions): Promise<ContainerState | undefined> {
-    const inspect = await this.#inspect(id, opts)
-    return containerState(inspect, (containerId) => this.#outOfMemory.has(containerId))
+  #look(row: Row, opts: AbortOptions): Promise<ContainerState | undefined> {
+    return this.#seen.look(row, async () =>
+      containerState(await this.#inspect(row.id, opts), (containerId) => this.#outOfMemory.has(containerId)),
+    )
   }
 
   async #inspect(idOrName: string, { signal }: AbortOptions): Promise<unknown> {
@@ -264,7 +276,7 @@ class DockerRuntime implements Runtime {
   events(opts: AbortOptions): AsyncIterable<ContainerEvent> {
     const onOutOfMemory = (id: string): void => this.#outOfMemory.add(id)
     return containerEvents(
-      { engine: this.#engine, clock: this.#clock, log: this.#log, owner: this.#create.owner, onOutOfMemory },
+      { engine: this.#engine, clock: this.#clock, log: this.#log, owner: this.#create.owner, onOutOfMemory, seen: this.#seen },
       opts,
     )
   }

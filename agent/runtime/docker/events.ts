@@ -7,6 +7,7 @@ import type { ContainerEvent } from '../runtime.ts'
 import type { Engine } from './engine.ts'
 import { identityOf, ownerLabel, podUidLabel } from './labels.ts'
 import { number, text, textMap } from './read.ts'
+import type { SeenContainers } from './seen-containers.ts'
 
 export interface EventsOptions {
   readonly engine: Engine
@@ -15,6 +16,8 @@ export interface EventsOptions {
   readonly owner: string
   /** Called with the id of a container in which the kernel killed a process for want of memory. */
   readonly onOutOfMemory: (containerId: string) => void
+  /** Told what the events say before anybody else. */
+  readonly seen: Pick<SeenContainers, 'forget' | 'forgetAll'>
 }
 
 const openMs = 15_000
@@ -89,6 +92,7 @@ async function keepReading(options: EventsOptions, inbox: Inbox, signal: AbortSi
       const what = 'watch container events'
       const stream = await options.engine.open({ what, ms: openMs, signal }, '/events', { since: String(since), filters })
       retryMs = firstRetryMs
+      options.seen.forgetAll()
       inbox.gap()
       await readEvents(stream, options, inbox)
       options.log.info('the engine ended its events')
@@ -110,6 +114,7 @@ async function readEvents(stream: Readable, options: EventsOptions, inbox: Inbox
     const event = parseEvent(line)
     if (event === undefined) continue
     if (event.action === 'oom') options.onOutOfMemory(event.containerId)
+    options.seen.forget(event.containerId)
     inbox.changed(event.podUid, event.containerId)
   }
 }
