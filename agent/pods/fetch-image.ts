@@ -11,6 +11,8 @@ const pullDeadlineMs = 3_600_000
 const inspectDeadlineMs = 30_000
 /** Between looks for an image that is not to be pulled. */
 const neverPullRetryMs = 10_000
+/** Between looks, while pulls back off, whether the image has come in another way. */
+const lookRetryMs = 10_000
 
 /** Limits how many pulls the node does at a time. */
 export interface PullSlots {
@@ -37,7 +39,7 @@ export async function fetchImage(
     context.backoffs.image.forget(`${context.uid}/${image}`)
   } catch (err) {
     signal.throwIfAborted()
-    pullFailed(context, name, image, err)
+    pullFailed(context, container, image, err)
   }
 }
 
@@ -61,10 +63,20 @@ async function obtain(
     neverPull(context, container.name, image)
     return undefined
   }
+  if (isBackingOff(context, container.name)) return undefined
   await pull(context, container.name, image, slots, signal)
   const pulled = await look()
   if (pulled === undefined) throw new RuntimeError('ImageNotFound', 'the image was pulled but is not there')
   return pulled
+}
+
+/** Whether the next pull has to wait; then it goes on waiting. */
+function isBackingOff({ memory, deps }: PodContext, name: string): boolean {
+  const wait = memory.waits.get(`image/${name}`)
+  const nowMs = deps.clock.monotonicMs()
+  if (wait?.pullAtMs === undefined || wait.pullAtMs <= nowMs) return false
+  memory.waits.set(`image/${name}`, { ...wait, untilMs: Math.min(wait.pullAtMs, nowMs + lookRetryMs) })
+  return true
 }
 
 async function pull(context: PodContext, name: string, image: string, slots: PullSlots, signal: AbortSignal): Promise<void> {
@@ -98,13 +110,14 @@ function neverPull(context: PodContext, name: string, image: string): void {
   context.memory.waits.set(`image/${name}`, { reason: 'ErrImageNeverPull', message, untilMs })
 }
 
-function pullFailed(context: PodContext, name: string, image: string, err: unknown): void {
+function pullFailed(context: PodContext, { name, imagePullPolicy }: Container, image: string, err: unknown): void {
   const { clock } = context.deps
   const message = `failed to pull image "${image}": ${messageOf(err)}`
   context.event('Warning', 'Failed', `Failed to pull image "${image}": ${messageOf(err)}`, name)
   context.event('Warning', 'Failed', 'Error: ErrImagePull', name)
   const nowMs = clock.monotonicMs()
-  const untilMs = nowMs + context.backoffs.image.next(`${context.uid}/${image}`)
+  const pullAtMs = nowMs + context.backoffs.image.next(`${context.uid}/${image}`)
+  const untilMs = imagePullPolicy === 'Always' ? pullAtMs : Math.min(pullAtMs, nowMs + lookRetryMs)
   const then = { atMs: nowMs + freshErrorMs, reason: 'ImagePullBackOff', message: `Back-off pulling image "${image}"` }
-  context.memory.waits.set(`image/${name}`, { reason: 'ErrImagePull', message, untilMs, then })
+  context.memory.waits.set(`image/${name}`, { reason: 'ErrImagePull', message, untilMs, pullAtMs, then })
 }

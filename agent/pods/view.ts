@@ -33,11 +33,13 @@ export interface SeenPod {
   readonly attempts: ReadonlyMap<string, readonly Attempt[]>
 }
 
-/** Why something does not go on, and until when (monotonic). After `turnsAtMs` another reason is shown. */
+/** Why something does not go on, and until when (monotonic). After `then.atMs` another reason is shown. */
 export interface Wait {
   readonly reason: string
   readonly message: string
   readonly untilMs: number
+  /** Of a failed pull: no other before (monotonic), though the image may be looked for. */
+  readonly pullAtMs?: number
   readonly then?: { readonly atMs: number; readonly reason: string; readonly message: string }
 }
 

@@ -187,6 +187,22 @@ test('a failed pull shows ErrImagePull, then ImagePullBackOff, and is tried agai
   expect(world.reasons).toEqual(expect.arrayContaining(['Pulling', 'Failed', 'BackOff', 'Pulled', 'Started']))
 })
 
+test('an image that comes in another way while its pulls back off is found within 10 s, and not pulled before its time', async () => {
+  const pulls: string[] = []
+  const registry = (ref: string): { error: string } => {
+    pulls.push(ref)
+    return { error: 'no such host' }
+  }
+  await started({ images: [], registry }, testPod())
+  await world.pass(40_000)
+  // At 0, 10 and 30 s; the next one is due at 70 s.
+  expect(pulls).toHaveLength(3)
+  await world.runtime.importImage('web:1', new Uint8Array(), { entrypoint: [] }, { signal: new AbortController().signal })
+  await world.pass(10_000)
+  expect(world.status().phase).toBe('Running')
+  expect(pulls).toHaveLength(3)
+})
+
 test('an image that may not be pulled and a name that is none are said so', async () => {
   const never = testPod({ containers: [{ name: 'web', image: 'other:1', imagePullPolicy: 'Never' }] })
   const bad = testPod({ containers: [{ name: 'web', image: 'Bad Name' }] }, { uid: 'uid-2' })
