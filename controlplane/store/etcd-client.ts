@@ -8,6 +8,7 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
 import type { Random } from '../../lib/random.ts'
 import { asStatusError, isUnknownOutcome } from './etcd-errors.ts'
+import { UnaryCaller } from './grpc-unary.ts'
 import type { KeyValue } from './store.ts'
 
 /** PEM texts. Without `cert` and `key` the server is checked but the client stays anonymous. */
@@ -48,12 +49,14 @@ export class EtcdClient {
   readonly options: Required<Omit<EtcdOptions, 'tls'>>
   #calls: Etcd3
   #settings: IOptions
+  readonly #unary: UnaryCaller
   readonly #closed = new AbortController()
 
   constructor({ tls, ...options }: EtcdOptions) {
     this.options = { callMs: 5_000, attemptMs: 2_500, progressMs: 1_000, ...options }
     this.#settings = clientOptions(options.endpoints, tls)
     this.#calls = new Etcd3(this.#settings)
+    this.#unary = new UnaryCaller({ endpoints: options.endpoints, tls, clock: options.clock })
   }
 
   get calls(): Etcd3 {
@@ -67,6 +70,7 @@ export class EtcdClient {
     const old = this.#calls
     this.#settings = clientOptions(endpoints, tls)
     this.#calls = new Etcd3(this.#settings)
+    this.#unary.setTls(tls)
     const close = (): void => old.close()
     const timer = clock.after(oldClientMs, close)
     this.closed.addEventListener(
@@ -96,22 +100,44 @@ export class EtcdClient {
   close(): void {
     this.#closed.abort(new Error('the etcd client was closed'))
     this.#calls.close()
+    this.#unary.close()
   }
 
   /**
    * Makes attempts until one succeeds, fails for good, or the time is over: then it throws Timeout or
    * ServiceUnavailable. `attempt` must be harmless when it is made again.
    */
-  async call<T>(what: string, { signal }: AbortOptions, attempt: Attempt<T>): Promise<T> {
+  call<T>(what: string, { signal }: AbortOptions, attempt: Attempt<T>): Promise<T> {
+    const { clock } = this.options
+    return this.#attempts(what, signal, (ms) =>
+      withDeadline({ clock, ms, signal, what }, () => attempt({ deadline: clock.now() + ms })),
+    )
+  }
+
+  /** As `call`, for the calls that everything waits for: one message of bytes each way, without etcd3. */
+  unary<T>(
+    what: string,
+    { path, message, signal }: AbortOptions & { path: string; message: Uint8Array },
+    read: (answer: Uint8Array, isRepeated: boolean) => T | Promise<T>,
+  ): Promise<T> {
+    let isRepeated = false
+    return this.#attempts(what, signal, async (ms) => {
+      const wasRepeated = isRepeated
+      isRepeated = true
+      return await read(await this.#unary.call({ path, message, ms, what, signal }), wasRepeated)
+    })
+  }
+
+  async #attempts<T>(what: string, signal: AbortSignal, attempt: (ms: number) => Promise<T>): Promise<T> {
     const { clock, random, callMs, attemptMs } = this.options
-    const backoff = new Backoff({ baseMs: 50, maxMs: 1_000, random, clock })
     const endMs = clock.monotonicMs() + callMs
+    let backoff: Backoff | undefined
     for (;;) {
       this.closed.throwIfAborted()
-      const ms = Math.min(attemptMs, Math.max(1, endMs - clock.monotonicMs()))
       try {
-        return await withDeadline({ clock, ms, signal, what }, () => attempt({ deadline: clock.now() + ms }))
+        return await attempt(Math.min(attemptMs, Math.max(1, endMs - clock.monotonicMs())))
       } catch (err) {
+        backoff ??= new Backoff({ baseMs: 50, maxMs: 1_000, random, clock })
         const delayMs = backoff.next(what)
         const isLast = clock.monotonicMs() + delayMs >= endMs
         if (signal.aborted) throw err

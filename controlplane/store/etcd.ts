@@ -1,10 +1,11 @@
 import { timingSafeEqual } from 'node:crypto'
-import type { ICompare, IRangeRequest, IRequestOp, ITxnRequest } from 'etcd3'
 import { isExpired } from '../../api/meta/status.ts'
 import { type AbortOptions, withDeadline } from '../../lib/async.ts'
 import { campaignInEtcd } from './etcd-campaign.ts'
-import { EtcdClient, type EtcdOptions, type EtcdTls, keyValueOf, prefixEnd, revisionOf } from './etcd-client.ts'
+import { EtcdClient, type EtcdOptions, type EtcdTls, prefixEnd, revisionOf } from './etcd-client.ts'
 import { watchEtcd } from './etcd-watch.ts'
+import { decodeRange, decodeTxn, encodeRange, encodeTxn, type RangeRequest, type RangeResponse } from './etcd-wire.ts'
+import { framed } from './grpc-unary.ts'
 import type { StorePosition } from './incarnation.ts'
 import { checkTransaction } from './limits.ts'
 import type {
@@ -21,6 +22,8 @@ import type {
   Write,
 } from './store.ts'
 
+const rangePath = '/etcdserverpb.KV/Range'
+const txnPath = '/etcdserverpb.KV/Txn'
 /** Keys per request: with more, one answer would hold up all others on the connection. */
 const pageSize = 500
 /** How many versions of a key are looked through for one's own write after a lost answer. */
@@ -120,21 +123,14 @@ export class EtcdStore implements Store {
 
   async commit(transaction: Transaction, opts: AbortOptions): Promise<CommitResult> {
     checkTransaction(transaction)
-    const request = txnRequest(transaction)
-    let isSentBefore = false
-    return await this.#client.call('transaction', opts, async (call) => {
-      try {
-        const response = await this.#client.calls.kv.txn(request, call)
-        const revision = revisionOf(response.header.revision)
-        if (response.succeeded) return { committed: true, revision }
-        const own = isSentBefore ? await this.#findOwn(transaction, opts) : undefined
-        if (own !== undefined) return { committed: true, revision: own }
-        const found = response.responses.flatMap((one) => one.response_range.kvs.map(keyValueOf))
-        const byKey = new Map(found.map((item) => [item.key, item]))
-        return { committed: false, revision, current: new Map(transaction.conditions.map(({ key }) => [key, byKey.get(key)])) }
-      } finally {
-        isSentBefore = true
-      }
+    const message = framed((writer) => encodeTxn(writer, transaction))
+    return await this.#client.unary('transaction', { path: txnPath, message, ...opts }, async (answer, isRepeated) => {
+      const { revision, succeeded, found } = decodeTxn(answer)
+      if (succeeded) return { committed: true, revision }
+      const own = isRepeated ? await this.#findOwn(transaction, opts) : undefined
+      if (own !== undefined) return { committed: true, revision: own }
+      const byKey = new Map(found.map((item) => [item.key, item]))
+      return { committed: false, revision, current: new Map(transaction.conditions.map(({ key }) => [key, byKey.get(key)])) }
     })
   }
 
@@ -154,24 +150,24 @@ export class EtcdStore implements Store {
     }
   }
 
-  async #getAt(key: string, opts: AbortOptions, at?: number): Promise<{ item: KeyValue | undefined; revision: number }> {
-    const request = { key: Buffer.from(key), ...(at === undefined ? {} : { revision: String(at) }) }
-    const response = await this.#client.call('read', opts, (call) => this.#client.calls.kv.range(request, call))
-    const [raw] = response.kvs
-    return { item: raw === undefined ? undefined : keyValueOf(raw), revision: revisionOf(response.header.revision) }
+  async #getAt(key: string, opts: AbortOptions, revision?: number): Promise<{ item: KeyValue | undefined; revision: number }> {
+    const found = await this.#range('read', { key, revision }, opts)
+    return { item: found.items[0], revision: found.revision }
   }
 
   async #page({ prefix, after, limit, at, keysOnly, signal }: PageOptions): Promise<ListResult> {
-    const request: IRangeRequest = {
-      key: Buffer.from(after === undefined || after < prefix ? prefix : `${after}\0`),
-      range_end: prefixEnd(prefix),
-      limit: String(limit),
-      keys_only: keysOnly,
-      ...(at === undefined ? {} : { revision: String(at) }),
-    }
-    const response = await this.#client.call('list', { signal }, (call) => this.#client.calls.kv.range(request, call))
-    const items = response.kvs.map(keyValueOf)
-    return { items, revision: at ?? revisionOf(response.header.revision), remaining: Number(response.count) - items.length }
+    const key = after === undefined || after < prefix ? prefix : `${after}\0`
+    const { items, revision, count } = await this.#range(
+      'list',
+      { key, end: prefixEnd(prefix), limit, revision: at, keysOnly },
+      { signal },
+    )
+    return { items, revision: at ?? revision, remaining: count - items.length }
+  }
+
+  #range(what: string, request: RangeRequest, opts: AbortOptions): Promise<RangeResponse> {
+    const message = framed((writer) => encodeRange(writer, request))
+    return this.#client.unary(what, { path: rangePath, message, ...opts }, decodeRange)
   }
 
   /**
@@ -226,27 +222,6 @@ interface PageOptions extends AbortOptions {
   readonly limit: number
   readonly at: number | undefined
   readonly keysOnly: boolean
-}
-
-function txnRequest({ conditions, writes }: Transaction): ITxnRequest {
-  const keys = [...new Set(conditions.map(({ key }) => key))]
-  return {
-    compare: conditions.map(compareOf),
-    success: writes.map(requestOf),
-    failure: keys.map((key) => ({ request_range: { key: Buffer.from(key) } })),
-  }
-}
-
-function compareOf(condition: Condition): ICompare {
-  const key = Buffer.from(condition.key)
-  if ('modRevision' in condition) return { key, target: 'Mod', result: 'Equal', mod_revision: String(condition.modRevision) }
-  return { key, target: 'Create', result: 'Equal', create_revision: String(condition.createRevision) }
-}
-
-function requestOf(write: Write): IRequestOp {
-  if ('delete' in write) return { request_delete_range: { key: Buffer.from(write.delete) } }
-  const lease = write.leaseId === undefined ? {} : { lease: write.leaseId }
-  return { request_put: { key: Buffer.from(write.put), value: Buffer.from(write.value), ...lease } }
 }
 
 /** The revision that the transaction demands of a key. */
