@@ -76,7 +76,7 @@ export class NodeWatch implements Service {
     while (!signal.aborted) {
       try {
         const { status } = await this.look(signal)
-        const text = JSON.stringify(status, (key, value: unknown) => (key === 'lastHeartbeatTime' ? undefined : value))
+        const text = textOf(status)
         if (status !== undefined && (text !== said || clock.monotonicMs() - saidMs > repeatMs)) {
           report(status)
           said = text
@@ -88,4 +88,10 @@ export class NodeWatch implements Service {
       await sleep(clock, everyMs, signal).catch(() => undefined) // Aborted: the loop ends.
     }
   }
+}
+
+/** Without the times at which somebody looked. */
+function textOf(status: NodeStatus | undefined): string {
+  const conditions = status?.conditions?.map(({ lastHeartbeatTime: _, ...rest }) => rest)
+  return JSON.stringify({ ...status, conditions })
 }

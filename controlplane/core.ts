@@ -22,7 +22,7 @@ import { inProcess } from './registry/in-process.ts'
 import type { Registry } from './registry/options.ts'
 import { createRegistry } from './registry/registry.ts'
 import { createScheduler } from './scheduler/scheduler.ts'
-import { createWatchCache } from './store/cache.ts'
+import { createWatchCache, type WatchCacheOptions } from './store/cache.ts'
 import { Incarnation, type StorePosition } from './store/incarnation.ts'
 import type { RevisionMemory } from './store/revision-memory.ts'
 import { electionPrefix, type Leadership, type Store } from './store/store.ts'
@@ -47,6 +47,8 @@ export interface CoreOptions {
   readonly apiServer: Required<BootstrapOptions>['apiServer']
   /** Where agents arrive. */
   readonly listen: Listen
+  /** How stored values are read, where that is not by itself. */
+  readonly decode?: WatchCacheOptions['decode']
   /** Of the store and its log, by which a restore is noticed. Absent: the store cannot be restored. */
   readonly position?: (opts: AbortOptions) => Promise<StorePosition>
   /** How far the store had come, kept outside of it. */
@@ -77,10 +79,10 @@ const drainMs = 10_000
 const backoffs = { baseMs: 200, maxMs: 10_000, resetAfterMs: 60_000 }
 
 export function composeCore(options: CoreOptions, deps: CoreDeps): Core {
-  const { store, serviceCidr } = options
+  const { store, serviceCidr, decode } = options
   const { clock, log, random, metrics } = deps
   const setBack = (): void => leader.stepDown('the store was set back')
-  const cache = createWatchCache({ store, kinds, clock, log, metrics, setBack })
+  const cache = createWatchCache({ store, kinds, clock, log, metrics, setBack, ...(decode === undefined ? {} : { decode }) })
   const registry = createRegistry({ store, cache, clock, random, log, kinds, serviceCidr, nodePortRange: options.nodePorts })
   const leader = new Leader(options, deps, (opts) => cache.waitForCurrent(opts))
   const fence = () => leader.fence

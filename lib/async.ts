@@ -38,12 +38,16 @@ export async function withDeadline<T>(
 ): Promise<T> {
   signal.throwIfAborted()
   const own = new AbortController()
-  const stop = (): void => own.abort(signal.reason)
+  let fail: (reason: unknown) => void = () => undefined
+  const stop = (): void => fail(signal.reason)
   signal.addEventListener('abort', stop, { once: true })
-  const timer = clock.after(ms, () => own.abort(new TimeoutError(`${what}: no answer within ${ms} ms`)))
+  const timer = clock.after(ms, () => fail(new TimeoutError(`${what}: no answer within ${ms} ms`)))
   try {
     return await new Promise<T>((resolve, reject) => {
-      own.signal.addEventListener('abort', () => reject(own.signal.reason), { once: true })
+      fail = (reason) => {
+        reject(reason)
+        own.abort(reason)
+      }
       work(own.signal).then(resolve, reject)
     })
   } finally {

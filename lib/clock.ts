@@ -62,11 +62,21 @@ export function parseTime(text: string | undefined | null): number | undefined {
   return Number.isNaN(ms) ? undefined : ms
 }
 
-interface FakeTimer {
+class FakeTimer implements Disposable {
   readonly at: number
   readonly order: number
   /** undefined: it was cancelled, and lies in the heap until its turn. */
   run: (() => void) | undefined
+
+  constructor(at: number, order: number, run: () => void) {
+    this.at = at
+    this.order = order
+    this.run = run
+  }
+
+  [Symbol.dispose](): void {
+    this.run = undefined
+  }
 }
 
 /** A clock that moves only when told. Timers fire in order of their time while it is stepped. */
@@ -90,13 +100,9 @@ export class FakeClock implements Clock {
   }
 
   after(ms: number, run: () => void): Disposable {
-    const timer: FakeTimer = { at: this.#now + Math.max(ms, 0), order: this.#order++, run }
+    const timer = new FakeTimer(this.#now + Math.max(ms, 0), this.#order++, run)
     this.#timers.add(timer)
-    return {
-      [Symbol.dispose]: () => {
-        timer.run = undefined
-      },
-    }
+    return timer
   }
 
   /** Moves time forward by `ms`, firing what comes due on the way. */

@@ -55,8 +55,15 @@ function pruneList(
 ): unknown {
   const { items } = schema
   if (items === undefined) return list
-  const pruned = list.map((item, index) => prune(items, item, { parent: path, step: index }, findings, depth + 1))
-  return pruned.every((item, index) => item === list[index]) ? list : pruned
+  let pruned: unknown[] | undefined
+  for (let index = 0; index < list.length; index++) {
+    const item = list[index]
+    const result = prune(items, item, { parent: path, step: index }, findings, depth + 1)
+    // Nearly always nothing changes: only then is nothing copied.
+    if (pruned === undefined && result !== item) pruned = list.slice(0, index)
+    pruned?.push(result)
+  }
+  return pruned ?? list
 }
 
 function pruneObject(
@@ -66,17 +73,26 @@ function pruneObject(
   findings: Findings,
   depth: number,
 ): unknown {
-  const kept: Record<string, unknown> = {}
-  let isSame = true
-  for (const [key, value] of Object.entries(object)) {
-    const here: Path = { parent: path, step: key }
-    const isRequired = schema.required?.includes(key) === true
+  const keys = Object.keys(object)
+  let kept: Record<string, unknown> | undefined
+  for (let index = 0; index < keys.length; index++) {
+    const key = keys[index] ?? ''
+    const value = object[key]
+    const field = fieldOf(schema, key)
     const given = value === null && valuesAreTexts(schema) ? '' : value
-    const result = pruneField(fieldOf(schema, key), { value: given, path: here, isRequired }, findings, depth)
-    if (result !== value) isSame = false
-    if (result !== undefined) kept[key] = result
+    const result = isAbsent(schema, key, { field, given })
+      ? undefined
+      : pruneField(field, given, { parent: path, step: key }, findings, depth)
+    if (kept === undefined && result !== value) kept = copyOf(object, keys.slice(0, index))
+    if (kept !== undefined && result !== undefined) kept[key] = result
   }
-  return isSame ? object : kept
+  return kept ?? object
+}
+
+function copyOf(object: Readonly<Record<string, unknown>>, keys: readonly string[]): Record<string, unknown> {
+  const copy: Record<string, unknown> = {}
+  for (const key of keys) if (object[key] !== undefined) copy[key] = object[key]
+  return copy
 }
 
 /** Of a null in such a map Go makes a key without text. */
@@ -95,23 +111,22 @@ function fieldOf(schema: SchemaNode, key: string): SchemaNode | undefined {
   return properties === undefined && additionalProperties !== false ? anything : undefined
 }
 
-interface Given {
-  readonly value: unknown
-  readonly path: Path
-  readonly isRequired: boolean
+/** Known, and not given. */
+function isAbsent(
+  schema: SchemaNode,
+  key: string,
+  { field, given }: { readonly field: SchemaNode | undefined; readonly given: unknown },
+): boolean {
+  if (field === undefined) return false
+  if (given === null || given === undefined) return true
+  return countsAsAbsent(field, given) && schema.required?.includes(key) !== true
 }
 
-function pruneField(
-  schema: SchemaNode | undefined,
-  { value, path, isRequired }: Given,
-  findings: Findings,
-  depth: number,
-): unknown {
+function pruneField(schema: SchemaNode | undefined, value: unknown, path: Path, findings: Findings, depth: number): unknown {
   if (schema === undefined) {
     findings.unknown.push(textOf(path))
     return undefined
   }
-  if (value === null || value === undefined || (!isRequired && countsAsAbsent(schema, value))) return undefined
   const mark = schema['x-skiff']
   if (mark !== undefined && isSet(value)) {
     if (mark === 'refused') findings.refused.push(forbiddenField(textOf(path), 'is not supported by Skiff'))

@@ -24,10 +24,36 @@ export function isQuantity(text: Quantity): boolean {
   return nanosOf(text) !== undefined
 }
 
+/** Few different ones occur, each very often, and reckoning with big integers takes its time. */
+class Remembered<T> {
+  readonly #known = new Map<string, T>()
+  readonly #reckon: (text: string) => T
+
+  constructor(reckon: (text: string) => T) {
+    this.#reckon = reckon
+  }
+
+  of(text: string): T {
+    const known = this.#known.get(text)
+    if (known !== undefined) return known
+    const result = this.#reckon(text)
+    if (this.#known.size >= rememberedLimit) this.#known.clear()
+    this.#known.set(text, result)
+    return result
+  }
+}
+
+const rememberedLimit = 500
+const knownNanos = new Remembered(reckonedNanos)
+const written = new Remembered((text) => write(must(text), formOf(text)))
+
 /** Nano-units; undefined when it is no quantity. */
 function nanosOf(quantity: Quantity): bigint | undefined {
   const text = String(quantity)
-  if (text.length > digitLimit) return undefined
+  return text.length > digitLimit ? undefined : knownNanos.of(text)
+}
+
+function reckonedNanos(text: string): bigint | undefined {
   const match = pattern.exec(text)
   if (match === null) return undefined
   const [, sign, whole = '', fraction = '', suffix = '', exponent] = match
@@ -79,7 +105,7 @@ export function addQuantities(a: Quantity, b: Quantity): string {
 
 /** The one way to write it: the largest suffix that leaves a whole number, of the family (binary or decimal) it came in. */
 export function formatQuantity(quantity: Quantity): string {
-  return write(must(quantity), formOf(quantity))
+  return written.of(String(quantity))
 }
 
 type Form = 'binary' | 'exponent' | 'decimal'

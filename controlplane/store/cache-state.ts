@@ -14,13 +14,15 @@ export interface Change {
 /** What the cache knows of each key. Applying a change twice, or one older than what is known, does nothing. */
 export class CacheState {
   readonly #log: Log
+  readonly #decodeObject: typeof decodeObject
   #index = new ObjectIndex()
   /** Storage key → revision of the last change, of readable values and others. */
   readonly #revisions = new Map<string, number>()
   readonly #unreadable = new Map<string, { readonly modRevision: number; readonly message: string }>()
 
-  constructor(log: Log) {
+  constructor(log: Log, decode: typeof decodeObject = decodeObject) {
     this.#log = log
+    this.#decodeObject = decode
   }
 
   get index(): ObjectIndex {
@@ -74,7 +76,7 @@ export class CacheState {
   /** A damaged value counts as no object: one bad value must not take the others with it. */
   #decode(item: KeyValue, place: ObjectKey): ApiObject | undefined {
     try {
-      const object = decodeObject(item)
+      const object = this.#decodeObject(item)
       this.#unreadable.delete(nameOf(place))
       return object
     } catch (err) {

@@ -9,6 +9,7 @@ import type { Service } from '../../lib/service.ts'
 import { type CacheMetrics, cacheMetrics } from './cache-metrics.ts'
 import { CacheState } from './cache-state.ts'
 import { WatchHub } from './cache-watchers.ts'
+import { decodeObject } from './codec.ts'
 import { compareWithStore, OtherHistory, pages } from './compare.ts'
 import { incarnationKey } from './incarnation.ts'
 import type { KeyedKind } from './keys.ts'
@@ -33,6 +34,8 @@ export interface WatchCacheOptions {
   /** How often the whole cache is compared with the store. */
   readonly compareMs?: number
   readonly waitMs?: number
+  /** How stored values are read; several caches of one process may share what they read. */
+  readonly decode?: typeof decodeObject
   /** Called when the store turns out to have been wiped or restored. */
   readonly setBack?: () => void
 }
@@ -73,13 +76,14 @@ class StoreCache implements WatchCache, Service {
       compareMs: 300_000,
       waitMs: 5_000,
       setBack: () => undefined,
+      decode: decodeObject,
       ...options,
     }
     this.#log = options.log
     this.#metrics = cacheMetrics(options.metrics, options.kinds)
     const { historyPerKind, bufferedEvents } = this.#options
     this.#hub = new WatchHub({ historyPerKind, bufferedEvents, onCut: () => this.#metrics.cut.inc() })
-    this.#state = new CacheState(options.log)
+    this.#state = new CacheState(options.log, this.#options.decode)
     // Any key will do: what counts is the revision that the answer was read at.
     this.#current = new SharedRead(async (opts) => {
       const before = this.#revision

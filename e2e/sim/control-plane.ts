@@ -10,6 +10,7 @@ import type { Store } from '../../controlplane/store/store.ts'
 import { Backoff } from '../../lib/backoff.ts'
 import type { Log } from '../../lib/log.ts'
 import { superviseGroups } from '../../lib/service.ts'
+import { sharedDecode } from './decode.ts'
 import type { SimNet } from './net.ts'
 import { noMetrics } from './no-metrics.ts'
 import type { SimProcess } from './process.ts'
@@ -38,6 +39,7 @@ export async function runSimControlPlane({ process, store, net, log, signal }: S
       store,
       listen,
       serviceCidr,
+      decode: sharedDecode,
       nodePorts,
       nodeGraceMs,
       identity: name,
@@ -53,7 +55,7 @@ export async function runSimControlPlane({ process, store, net, log, signal }: S
 /** An API server that never leads: what the user talks to. */
 export function runSimApi({ process, store, log, signal }: Omit<SimControlPlaneOptions, 'net'>): Client {
   const { clock, random } = process
-  const cache = createWatchCache({ store, kinds, clock, log, metrics: noMetrics })
+  const cache = createWatchCache({ store, kinds, clock, log, metrics: noMetrics, decode: sharedDecode })
   const registry = createRegistry({ store, cache, clock, random, log, kinds, serviceCidr, nodePortRange: nodePorts })
   const backoff = new Backoff({ ...backoffs, clock, random })
   void superviseGroups([[cache]], { clock, log, backoff, signal, drainMs: 1000 })

@@ -10,12 +10,12 @@ import { Secret } from '../../api/kinds/secret.ts'
 import { Service } from '../../api/kinds/service.ts'
 import type { ApiObject } from '../../api/meta/object-meta.ts'
 import type { ServiceTable } from '../../api/proto/agent.ts'
-import { decodeObject } from '../../controlplane/store/codec.ts'
 import { kindPrefix, parseObjectKey } from '../../controlplane/store/keys.ts'
 import type { MemoryStore } from '../../controlplane/store/memory.ts'
 import type { KeyValue } from '../../controlplane/store/store.ts'
 import { objectPrefix } from '../../controlplane/store/store.ts'
 import type { SimNode } from './agent.ts'
+import { sharedDecode } from './decode.ts'
 
 export type SeenContainer = ContainerState & {
   readonly node: string
@@ -49,7 +49,7 @@ export async function look(store: MemoryStore, nodes: readonly SimNode[]): Promi
   const { items } = await store.list({ prefix: objectPrefix, signal })
   const all = <O extends ApiObject>(kind: KindDef<O>): readonly O[] => {
     const prefix = kindPrefix(kind)
-    return items.filter(({ key }) => key.startsWith(prefix)).map((item) => decodeObject(item) as O)
+    return items.filter(({ key }) => key.startsWith(prefix)).map((item) => sharedDecode(item) as O)
   }
   const containers = await Promise.all(nodes.map(containersOf))
   return {

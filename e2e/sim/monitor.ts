@@ -3,14 +3,14 @@ import type { Node } from '../../api/kinds/node.ts'
 import type { Pod } from '../../api/kinds/pod.ts'
 import { type ApiObject, keyOf as placeOf } from '../../api/meta/object-meta.ts'
 import { quantityMilli } from '../../api/meta/quantity.ts'
-import { decodeObject } from '../../controlplane/store/codec.ts'
 import { kindPrefix, type ObjectKey, parseObjectKey } from '../../controlplane/store/keys.ts'
 import type { MemoryStore } from '../../controlplane/store/memory.ts'
-import { type KeyValue, objectPrefix, type StoreEvent, type Transaction } from '../../controlplane/store/store.ts'
+import { objectPrefix, type StoreEvent, type Transaction } from '../../controlplane/store/store.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { SimNode } from './agent.ts'
 import { Causes } from './causes.ts'
 import { type Census, Counter } from './census.ts'
+import { sharedDecode } from './decode.ts'
 import type { EngineWatcher } from './engine.ts'
 import { holdFinalizer } from './manifests.ts'
 import { isFinished, isReady } from './pods.ts'
@@ -39,7 +39,6 @@ export class Monitor implements EngineWatcher {
   readonly #deleting = new Set<string>()
   readonly #counter = new Counter()
   readonly causes: Causes
-  readonly #decoded = new Map<string, { readonly item: KeyValue; readonly object: ApiObject }>()
   readonly counts = new Map<string, number>()
   #engines: readonly SimNode[] = []
   problem: string | undefined
@@ -163,8 +162,8 @@ export class Monitor implements EngineWatcher {
   #see(event: StoreEvent): void {
     const place = parseObjectKey(event.type === 'put' ? event.current.key : event.key)
     if (place === undefined) return
-    const now = event.type === 'put' ? this.#decode(event.current) : undefined
-    const old = event.previous === undefined ? undefined : this.#decode(event.previous)
+    const now = event.type === 'put' ? sharedDecode(event.current) : undefined
+    const old = event.previous === undefined ? undefined : sharedDecode(event.previous)
     this.#count(place, old, now)
     const isOwned = (now ?? old)?.metadata.ownerReferences !== undefined && place.plural === 'pods'
     this.#counter.see(place, { isNew: now !== undefined, isOld: old !== undefined, isOwned })
@@ -175,15 +174,6 @@ export class Monitor implements EngineWatcher {
     if (place.plural === 'pods') this.#seePod(old as Pod | undefined, now as Pod | undefined)
     else if (place.plural === 'nodes') this.#seeNode(place.name, now as Node | undefined)
     this.causes.see(place.plural, old, now)
-  }
-
-  /** What is the present state in one event is the previous one in the next. */
-  #decode(item: KeyValue): ApiObject {
-    const known = this.#decoded.get(item.key)
-    if (known?.item === item) return known.object
-    const object = decodeObject(item)
-    this.#decoded.set(item.key, { item, object })
-    return object
   }
 
   #count({ plural, name }: ObjectKey, old: ApiObject | undefined, now: ApiObject | undefined): void {

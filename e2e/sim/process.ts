@@ -96,11 +96,11 @@ export class SimProcess {
     try {
       result = await work()
     } catch (err) {
-      await this.#leave()
+      await this.#whole()
       throw err
     }
     if (dies === 'after') return this.#die()
-    await this.#leave()
+    await this.#whole()
     return result
   }
 
@@ -109,7 +109,7 @@ export class SimProcess {
     try {
       return await work()
     } finally {
-      await this.#leave()
+      await this.#whole()
     }
   }
 
@@ -127,12 +127,17 @@ export class SimProcess {
   }
 
   async #enter(signal: AbortSignal): Promise<void> {
-    await this.#leave()
+    await this.#whole()
     signal.throwIfAborted()
     const delayMs = this.#delayMs()
     if (delayMs > 0) await this.#delay(delayMs, signal)
-    await this.#leave()
+    await this.#whole()
     signal.throwIfAborted()
+  }
+
+  /** To be awaited: nothing, while the process runs. Calls are too many for a promise each. */
+  #whole(): Promise<void> | undefined {
+    return this.#state === 'running' ? undefined : this.#leave()
   }
 
   async #leave(): Promise<void> {

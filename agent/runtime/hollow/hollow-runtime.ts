@@ -258,7 +258,18 @@ function tail(text: string, count: number | undefined): Buffer {
 
 const nameOf = ({ podUid, container, attempt }: ContainerIdentity): string => `${podUid}/${container}/${attempt}`
 const digest = (text: string): string => createHash('sha256').update(text).digest('hex')
-const imageId = ({ ref }: HollowImage): string => `sha256:${digest(ref)}`
+
+/** By name: agents ask for all images every few seconds. */
+const imageIds = new Map<string, string>()
+const imageIdsLimit = 1000
+
+function imageId({ ref }: HollowImage): string {
+  const known = imageIds.get(ref)
+  if (known !== undefined) return known
+  const id = `sha256:${digest(ref)}`
+  if (imageIds.size < imageIdsLimit) imageIds.set(ref, id)
+  return id
+}
 
 const imageInfo = (image: HollowImage): ImageInfo => ({
   id: imageId(image),
