@@ -10,7 +10,7 @@ import { type Random, uuid } from '../lib/random.ts'
 import { type Service, superviseGroups } from '../lib/service.ts'
 import { processUpkeep } from '../lib/upkeep.ts'
 import { CheckpointFolder } from './desired/checkpoint.ts'
-import { openDesiredStore } from './desired/desired-store.ts'
+import { type DesiredStore, openDesiredStore } from './desired/desired-store.ts'
 import type { Wrappers } from './failpoints.ts'
 import { createRunCommand, type RunCommand } from './host/command.ts'
 import { DiskRoom } from './host/disk-room.ts'
@@ -88,7 +88,7 @@ export async function runAgent(options: Options, deps: AgentDeps, signal: AbortS
     version: agentVersion,
     missingCapabilities: rights.missingCapabilities,
     networkError: () => follower.error,
-    diskError: diskErrorOf(options.dataDir),
+    diskError: diskErrorOf(options.dataDir, desired),
     report: (status) => report(status),
     clock,
     log,
@@ -145,9 +145,14 @@ const factsOf = (options: Options, run: RunCommand, signal: AbortSignal): Promis
     { signal },
   )
 
-function diskErrorOf(dataDir: string): NodeWatchOptions['diskError'] {
+function diskErrorOf(dataDir: string, desired: Pick<DesiredStore, 'writeError'>): NodeWatchOptions['diskError'] {
   const room = new DiskRoom()
-  return (engineFolder) => room.trouble(engineFolder === undefined || engineFolder === '' ? [dataDir] : [dataDir, engineFolder])
+  return async (engineFolder) => {
+    const folders = engineFolder === undefined || engineFolder === '' ? [dataDir] : [dataDir, engineFolder]
+    const unwritten = desired.writeError === undefined ? [] : [`the agent cannot write its state: ${desired.writeError}`]
+    const troubles = [await room.trouble(folders), ...unwritten].filter((trouble) => trouble !== undefined)
+    return troubles.length === 0 ? undefined : troubles.join('; ')
+  }
 }
 
 const asking =

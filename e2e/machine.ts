@@ -34,13 +34,15 @@ const address = '192.0.2.10'
 export interface MachineOptions {
   /** Containers outlive the engine; the default. An engine of a swarm cannot do that. */
   readonly liveRestore?: boolean
+  /** The engine's data lies on a disk of this size, in MiB; else on that of the machine. */
+  readonly engineDiskMiB?: number
 }
 
-export async function createMachine(name: string, { liveRestore = true }: MachineOptions = {}): Promise<Machine> {
+export async function createMachine(name: string, options: MachineOptions = {}): Promise<Machine> {
   const folder = mkdtempSync(join(tmpdir(), `skiff-e2e-${name}-`))
   const netns = `skiff-${name}-${process.pid}`
   await makeNamespace(netns)
-  const engine = await startEngine(folder, netns, liveRestore)
+  const engine = await startEngine(folder, netns, options)
   const dataDir = join(folder, 'skiff')
   const kubeconfig = join(folder, 'home/.skiff/kubeconfig')
   const env: NodeJS.ProcessEnv = {
@@ -102,11 +104,19 @@ export interface Engine {
   stop(): Promise<void>
 }
 
-async function startEngine(folder: string, netns: string, liveRestore: boolean): Promise<Engine> {
+/** Mounts a small disk at a folder below a machine's own; it goes with the machine. */
+export async function smallDisk(at: string, mebibytes: number): Promise<void> {
+  mkdirSync(at, { recursive: true })
+  await run('mount', ['-t', 'tmpfs', '-o', `size=${mebibytes}m,mode=0711`, 'tmpfs', at])
+}
+
+async function startEngine(folder: string, netns: string, options: MachineOptions): Promise<Engine> {
+  const { liveRestore = true, engineDiskMiB } = options
   const dockerd = findProgram('dockerd')
   if (dockerd === undefined) throw new Error('dockerd is not installed')
   const at = join(folder, 'engine')
   mkdirSync(at, { recursive: true })
+  if (engineDiskMiB !== undefined) await smallDisk(join(at, 'data'), engineDiskMiB)
   const socket = join(at, 'docker.sock')
   const pidFile = join(at, 'docker.pid')
   writeFileSync(join(at, 'daemon.json'), '{}')

@@ -1,4 +1,4 @@
-import { chmod, link, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { chmod, link, lstat, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { Log } from './log.ts'
 import { systemRandom } from './random.ts'
@@ -29,6 +29,8 @@ export async function writeWhole(path: string, text: string, mode: number): Prom
 
 /** Creates the file as a whole. Returns false, and changes nothing, when somebody has created it meanwhile. */
 export async function createWhole(path: string, text: string, mode: number): Promise<boolean> {
+  // A disk that is full has no room for the draft of what is there already.
+  if (await isThere(path)) return false
   const part = await writePart(path, text, mode)
   try {
     await link(part, path)
@@ -53,10 +55,25 @@ export async function keepPrivate(path: string, log: Log): Promise<void> {
 async function writePart(path: string, text: string, mode: number): Promise<string> {
   const suffix = Buffer.from(systemRandom.bytes(6)).toString('hex')
   const part = join(dirname(path), `.${basename(path)}.${suffix}`)
-  await using file = await open(part, 'wx', mode)
-  await file.writeFile(text)
-  await file.sync()
-  return part
+  try {
+    await using file = await open(part, 'wx', mode)
+    await file.writeFile(text)
+    await file.sync()
+    return part
+  } catch (err) {
+    await rm(part, { force: true })
+    throw err
+  }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await lstat(path)
+    return true
+  } catch (err) {
+    if (hasCode(err, 'ENOENT')) return false
+    throw err
+  }
 }
 
 async function syncFolder(path: string): Promise<void> {

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { Assignments, ServiceTable, Welcome } from '../../api/proto/agent.ts'
 import { FakeClock } from '../../lib/clock.ts'
 import { silentLog } from '../../lib/log.ts'
+import { type CheckpointFiles, CheckpointFolder } from './checkpoint.ts'
 import { type DesiredStore, openDesiredStore } from './desired-store.ts'
 
 let folder = ''
@@ -105,6 +106,33 @@ test('a pod left out of a newer complete set is gone; a stranger is not', async 
   store.apply(complete(12n, ['b']))
   expect(store.isRemoved('a')).toBe(true)
   expect(store.isRemoved('stranger')).toBe(false)
+})
+
+test('a disk that takes nothing is told of, and what was not written is when it does', async () => {
+  const disk = new CheckpointFolder(folder)
+  let isFull = true
+  const files: CheckpointFiles = {
+    load: async () => await disk.load(),
+    write: async (name, text) => {
+      if (isFull) throw new Error('ENOSPC: no space left on device, write')
+      await disk.write(name, text)
+    },
+    remove: async (name) => await disk.remove(name),
+  }
+  const clock = new FakeClock()
+  const store = await openDesiredStore({ folder: files, clock, log: silentLog })
+  expect(store.writeError).toBeUndefined()
+  store.welcome(welcome())
+  store.apply(complete(10n, ['a', 'b']))
+  await store.flush()
+  expect(store.writeError).toContain('ENOSPC')
+  expect(uidsOf(store)).toEqual(['a', 'b'])
+  expect((await disk.load()).files.size).toBe(0)
+  isFull = false
+  clock.step(2_000)
+  await store.flush()
+  expect(store.writeError).toBeUndefined()
+  expect(uidsOf(await open())).toEqual(['a', 'b'])
 })
 
 test('a pod that was started before it came to the disk, and is not wanted any more, is gone', async () => {

@@ -48,6 +48,7 @@ export class DesiredStore implements DesiredState {
   /** Names of files to be written or removed; the newest state counts when the writer comes to it. */
   readonly #dirty = new Set<string>()
   #writing: Promise<void> | undefined
+  #writeError: string | undefined
 
   constructor({ clock, log }: DesiredStoreOptions, files: CheckpointFiles, loaded: LoadedFiles) {
     this.#clock = clock
@@ -96,6 +97,11 @@ export class DesiredStore implements DesiredState {
   /** A complete set came since this process began. */
   get hasHeardAll(): boolean {
     return this.#hasHeardAll
+  }
+
+  /** Why what this node knows is not on disk; undefined while it is. */
+  get writeError(): string | undefined {
+    return this.#writeError
   }
 
   get mustSpare(): boolean {
@@ -266,8 +272,13 @@ export class DesiredStore implements DesiredState {
       this.#dirty.clear()
       try {
         await this.#writeBatch(names)
+        if (this.#writeError !== undefined) this.#log.info('the checkpoint is written again')
+        this.#writeError = undefined
       } catch (err) {
-        this.#log.error('cannot write the checkpoint', { err })
+        const message = err instanceof Error ? err.message : String(err)
+        // Tried again every two seconds: said once, or the log would help to fill the disk.
+        if (this.#writeError === undefined) this.#log.error('cannot write the checkpoint, trying again', { err })
+        this.#writeError = message
         for (const name of names) this.#dirty.add(name)
         this.#clock.after(retryMs, () => this.#save('position'))
         return

@@ -69,7 +69,8 @@ async function linkKubeconfig(at: Installation): Promise<void> {
 async function startAgent(at: Installation, settings: Settings, untilMs: number, context: Context): Promise<void> {
   const controlplane = programOf('controlplane')
   const was = await runningPid(at, 'agent')
-  if (was === undefined || (await hasEnded(join(at.dataDir, 'agent', 'pki', 'node.pem'), context))) {
+  const isNeeded = await hasEnded(join(at.dataDir, 'agent', 'pki', 'node.pem'), context)
+  if (was === undefined || isNeeded) {
     const issue = [
       'issue-node-cert',
       '--data-dir',
@@ -79,7 +80,14 @@ async function startAgent(at: Installation, settings: Settings, untilMs: number,
       '--out',
       join(at.dataDir, 'agent', 'pki'),
     ]
-    await runOnce(controlplane.command, [...controlplane.args, ...issue], context.env, context)
+    try {
+      await runOnce(controlplane.command, [...controlplane.args, ...issue], context.env, context)
+    } catch (err) {
+      context.signal.throwIfAborted()
+      if (isNeeded || !(err instanceof UserError)) throw err
+      // Also on a full disk the node has to come up.
+      context.out.line(`! the node keeps its certificate, for another one could not be written: ${err.message}`)
+    }
   }
   const { command, args } = programOf('agent')
   await start(at, { name: 'agent', command, args: [...args, 'run', ...agentOptions(at, settings)], env: context.env })

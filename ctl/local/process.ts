@@ -116,11 +116,13 @@ export function runOnce(
     })
     child.on('error', reject)
     child.on('close', (code) => {
-      if (code === 0) resolve(stdout)
-      else
-        reject(
-          new UserError(`error: ${args.join(' ')} ended with code ${code}: ${stderr.trim().split('\n').slice(-5).join('\n')}`),
-        )
+      if (code === 0) return resolve(stdout)
+      // Where in the program it happened tells its user nothing.
+      const words = stderr
+        .trim()
+        .split('\n')
+        .filter((line) => !/^\s+at /.test(line))
+      reject(new UserError(`error: ${args.join(' ')} ended with code ${code}: ${words.slice(-5).join('\n')}`))
     })
   })
 }

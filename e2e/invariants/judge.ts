@@ -46,7 +46,7 @@ export interface Look {
   readonly sickNodes: readonly string[] | undefined
 }
 
-const isAlive = ({ state }: SeenContainer): boolean => ['running', 'paused', 'restarting'].includes(state)
+export const isAlive = ({ state }: SeenContainer): boolean => ['running', 'paused', 'restarting'].includes(state)
 const named = ({ pod, container, podUid }: SeenContainer): string => `${pod}/${container} of ${podUid}`
 
 /** Two running containers of one pod and name, and two pods with one address. */

@@ -5,7 +5,7 @@ import process from 'node:process'
 import { createInterface } from 'node:readline'
 import Docker from 'dockerode'
 import { Etcd3, type Namespace } from 'etcd3'
-import type { Look, SeenContainer, SeenPod } from './judge.ts'
+import { isAlive, type Look, type SeenContainer, type SeenPod } from './judge.ts'
 
 /** How the watcher is told what to look at, as its only argument. */
 export interface WatcherOptions {
@@ -28,20 +28,24 @@ function whose(name: string): { readonly container: string; readonly pod: string
 async function containersOf(docker: Docker, isFull: boolean): Promise<readonly SeenContainer[]> {
   const abortSignal = AbortSignal.timeout(callMs)
   const listed = await docker.listContainers({ all: true, filters: { label: [label.owner] }, abortSignal })
-  const seen = await Promise.all(
-    listed.map(async (row): Promise<SeenContainer | undefined> => {
-      const owner = whose(row.Names[0] ?? '')
-      if (owner === undefined) return undefined
-      const quick = { id: row.Id, ...owner, state: row.State, ip: row.Labels[label.ip] }
-      if (!isFull) return quick
+  const seen = listed.flatMap((row): readonly SeenContainer[] => {
+    const owner = whose(row.Names[0] ?? '')
+    return owner === undefined ? [] : [{ id: row.Id, ...owner, state: row.State, ip: row.Labels[label.ip] }]
+  })
+  const sameName = (a: SeenContainer, b: SeenContainer): boolean => a.podUid === b.podUid && a.container === b.container
+  const asked = await Promise.all(
+    seen.map(async (quick): Promise<SeenContainer | undefined> => {
+      // An engine whose disk was full lists containers as running that have ended, for good; asked for one it knows.
+      const isDoubtful = seen.some((other) => other.id !== quick.id && sameName(other, quick) && isAlive(other) && isAlive(quick))
+      if (!isFull && !isDoubtful) return quick
       const inspect = await docker
-        .getContainer(row.Id)
+        .getContainer(quick.id)
         .inspect({ abortSignal })
         .catch(() => undefined)
       return inspect === undefined ? undefined : { ...quick, state: inspect.State.Status, startedAt: inspect.State.StartedAt }
     }),
   )
-  return seen.filter((container) => container !== undefined)
+  return asked.filter((container) => container !== undefined)
 }
 
 interface Stored {
