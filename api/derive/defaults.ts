@@ -14,13 +14,35 @@ function fill(schema: SchemaNode, value: unknown): unknown {
       ? fillMap(additionalProperties, value)
       : value
   }
-  const changes: Record<string, unknown> = {}
-  for (const [key, field] of Object.entries(properties)) {
+  let filled: Record<string, unknown> | undefined
+  for (const [key, field] of fieldsWithDefaults(schema, properties)) {
     const given = Object.hasOwn(value, key) ? value[key] : undefined
     const result = fill(field, given ?? field.default)
-    if (result !== given) changes[key] = result
+    if (result === given) continue
+    filled ??= { ...value }
+    filled[key] = result
   }
-  return Object.keys(changes).length === 0 ? value : { ...value, ...changes }
+  return filled ?? value
+}
+
+type Fields = readonly (readonly [string, SchemaNode])[]
+/** A pod's specification has hundreds of fields, and few of them can bring a default: the others are not looked for. */
+const known = new WeakMap<SchemaNode, Fields>()
+
+function fieldsWithDefaults(schema: SchemaNode, properties: NonNullable<SchemaNode['properties']>): Fields {
+  const fields = known.get(schema) ?? Object.entries(properties).filter(([, field]) => canFill(field))
+  known.set(schema, fields)
+  return fields
+}
+
+function canFill(schema: SchemaNode): boolean {
+  const { properties, items, additionalProperties } = schema
+  if (schema.default !== undefined) return true
+  if (properties !== undefined) return fieldsWithDefaults(schema, properties).length > 0
+  if (items?.properties !== undefined) return canFill(items)
+  return (
+    typeof additionalProperties === 'object' && additionalProperties.properties !== undefined && canFill(additionalProperties)
+  )
 }
 
 function fillList(schema: SchemaNode, list: readonly unknown[]): unknown {

@@ -21,75 +21,86 @@ export function fieldPath(parent: string, step: string | number): string {
   return parent === '' ? step : `${parent}.${step}`
 }
 
-/** Where in an object something is. Most are never put into words. */
-interface Path {
-  readonly parent: Path | undefined
-  readonly step: string | number
-}
-
-const textOf = (path: Path | undefined): string => (path === undefined ? '' : fieldPath(textOf(path.parent), path.step))
-
 /**
  * Reads a value as Go's decoder would: takes out what the schema does not know, nulls (which stand for "not given"), and
  * zero values where Go cannot tell them from absent ones and it matters (empty texts, lists and maps, and zeros that
  * stand before a default); writes quantities in their one way. Shares whatever it does not change.
  */
-export function prune(schema: SchemaNode, value: unknown, path: Path | undefined, findings: Findings, depth = 0): unknown {
-  if (depth > depthLimit) {
-    findings.tooDeep ??= textOf(path)
-    return undefined
-  }
-  if (Array.isArray(value)) return pruneList(schema, value, path, findings, depth)
-  if (isPlainObject(value)) return pruneObject(schema, value, path, findings, depth)
-  if (schema['x-kubernetes-quantity'] === true && (typeof value === 'string' || typeof value === 'number') && isQuantity(value))
-    return formatQuantity(value)
-  return value
+export function prune(schema: SchemaNode, value: unknown, findings: Findings): unknown {
+  return new Pruning(findings).any(schema, value)
 }
 
-function pruneList(
-  schema: SchemaNode,
-  list: readonly unknown[],
-  path: Path | undefined,
-  findings: Findings,
-  depth: number,
-): unknown {
-  const { items } = schema
-  if (items === undefined) return list
-  let pruned: unknown[] | undefined
-  for (let index = 0; index < list.length; index++) {
-    const item = list[index]
-    const result = prune(items, item, { parent: path, step: index }, findings, depth + 1)
-    // Nearly always nothing changes: only then is nothing copied.
-    if (pruned === undefined && result !== item) pruned = list.slice(0, index)
-    pruned?.push(result)
+class Pruning {
+  readonly #findings: Findings
+  /** Where it is. Most places are never put into words, and each object is read: no path is made before it is asked for. */
+  readonly #steps: (string | number)[] = []
+
+  constructor(findings: Findings) {
+    this.#findings = findings
   }
-  return pruned ?? list
+
+  any(schema: SchemaNode, value: unknown): unknown {
+    if (typeof value === 'object' && value !== null) {
+      if (this.#steps.length > depthLimit) {
+        this.#findings.tooDeep ??= this.#here()
+        return undefined
+      }
+      return Array.isArray(value) ? this.#list(schema, value) : this.#object(schema, value as Readonly<Record<string, unknown>>)
+    }
+    if (schema['x-kubernetes-quantity'] === true && (typeof value === 'string' || typeof value === 'number') && isQuantity(value))
+      return formatQuantity(value)
+    return value
+  }
+
+  #list(schema: SchemaNode, list: readonly unknown[]): unknown {
+    const { items } = schema
+    if (items === undefined) return list
+    let kept: unknown[] | undefined
+    for (const [index, item] of list.entries()) {
+      this.#steps.push(index)
+      const result = this.any(items, item)
+      this.#steps.pop()
+      if (result !== item) kept ??= list.slice(0, index)
+      kept?.push(result)
+    }
+    return kept ?? list
+  }
+
+  #object(schema: SchemaNode, object: Readonly<Record<string, unknown>>): unknown {
+    let kept: Record<string, unknown> | undefined
+    const keys = Object.keys(object)
+    for (const [index, key] of keys.entries()) {
+      const value = object[key]
+      this.#steps.push(key)
+      const given = value === null && valuesAreTexts(schema) ? '' : value
+      const result = this.#field(fieldOf(schema, key), given, schema.required?.includes(key) === true)
+      this.#steps.pop()
+      if (result !== value) kept ??= firstOf(object, keys.slice(0, index))
+      if (kept !== undefined && result !== undefined) kept[key] = result
+    }
+    return kept ?? object
+  }
+
+  #field(schema: SchemaNode | undefined, value: unknown, isRequired: boolean): unknown {
+    if (schema === undefined) {
+      this.#findings.unknown.push(this.#here())
+      return undefined
+    }
+    if (value === null || value === undefined || (!isRequired && countsAsAbsent(schema, value))) return undefined
+    const mark = schema['x-skiff']
+    if (mark !== undefined && isSet(value)) {
+      if (mark === 'refused') this.#findings.refused.push(forbiddenField(this.#here(), 'is not supported by Skiff'))
+      else this.#findings.ignored.push(this.#here())
+    }
+    return this.any(schema, value)
+  }
+
+  #here(): string {
+    return this.#steps.reduce<string>(fieldPath, '')
+  }
 }
 
-function pruneObject(
-  schema: SchemaNode,
-  object: Readonly<Record<string, unknown>>,
-  path: Path | undefined,
-  findings: Findings,
-  depth: number,
-): unknown {
-  const keys = Object.keys(object)
-  let kept: Record<string, unknown> | undefined
-  for (let index = 0; index < keys.length; index++) {
-    const key = keys[index] ?? ''
-    const value = object[key]
-    const field = fieldOf(schema, key)
-    const given = value === null && valuesAreTexts(schema) ? '' : value
-    const result = isAbsent(schema, key, { field, given })
-      ? undefined
-      : pruneField(field, given, { parent: path, step: key }, findings, depth)
-    if (kept === undefined && result !== value) kept = copyOf(object, keys.slice(0, index))
-    if (kept !== undefined && result !== undefined) kept[key] = result
-  }
-  return kept ?? object
-}
-
-function copyOf(object: Readonly<Record<string, unknown>>, keys: readonly string[]): Record<string, unknown> {
+function firstOf(object: Readonly<Record<string, unknown>>, keys: readonly string[]): Record<string, unknown> {
   const copy: Record<string, unknown> = {}
   for (const key of keys) if (object[key] !== undefined) copy[key] = object[key]
   return copy
@@ -109,30 +120,6 @@ function fieldOf(schema: SchemaNode, key: string): SchemaNode | undefined {
   if (properties !== undefined && Object.hasOwn(properties, key)) return properties[key]
   if (typeof additionalProperties === 'object') return additionalProperties
   return properties === undefined && additionalProperties !== false ? anything : undefined
-}
-
-/** Known, and not given. */
-function isAbsent(
-  schema: SchemaNode,
-  key: string,
-  { field, given }: { readonly field: SchemaNode | undefined; readonly given: unknown },
-): boolean {
-  if (field === undefined) return false
-  if (given === null || given === undefined) return true
-  return countsAsAbsent(field, given) && schema.required?.includes(key) !== true
-}
-
-function pruneField(schema: SchemaNode | undefined, value: unknown, path: Path, findings: Findings, depth: number): unknown {
-  if (schema === undefined) {
-    findings.unknown.push(textOf(path))
-    return undefined
-  }
-  const mark = schema['x-skiff']
-  if (mark !== undefined && isSet(value)) {
-    if (mark === 'refused') findings.refused.push(forbiddenField(textOf(path), 'is not supported by Skiff'))
-    else findings.ignored.push(textOf(path))
-  }
-  return prune(schema, value, path, findings, depth + 1)
 }
 
 function countsAsAbsent(schema: SchemaNode, value: unknown): boolean {

@@ -41,7 +41,7 @@ export function decodeObject<O extends ApiObject>(
   if (!isPlainObject(input)) throw badRequest(`the body is ${described(input)}, expected an object of kind ${kind.kind}`)
   checkKind(kind, input)
   const findings: Findings = { unknown: [], ignored: [], refused: [], tooDeep: undefined }
-  const pruned = prune(schemaNode(kind.schema), input, undefined, findings) as ApiObject
+  const pruned = prune(schemaNode(kind.schema), input, findings) as ApiObject
   if (findings.tooDeep !== undefined) throw cannotRead(kind, [{ field: findings.tooDeep, message: 'nested too deep' }])
   const strange = findings.unknown.map((path) => `unknown field "${path}"`)
   if (fieldValidation === 'Strict' && strange.length > 0) throw strictError(kind, strange)
