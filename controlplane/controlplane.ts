@@ -159,6 +159,8 @@ async function compose(options: Options, { certificates, etcd, store, rewrite }:
       }),
       position: (opts) => etcd.store.position(opts),
       memory,
+      // What has arrived together is answered from one look at etcd.
+      gather: () => new Promise((done) => setImmediate(done)),
     },
     deps,
   )

@@ -53,6 +53,8 @@ export interface CoreOptions {
   readonly position?: (opts: AbortOptions) => Promise<StorePosition>
   /** How far the store had come, kept outside of it. */
   readonly memory?: Pick<RevisionMemory, 'highest' | 'restart'>
+  /** See the watch cache. */
+  readonly gather?: () => Promise<void>
 }
 
 /** A control plane without its doors: everything between the store on one side, HTTPS and the agents on the other. */
@@ -79,10 +81,11 @@ const drainMs = 10_000
 const backoffs = { baseMs: 200, maxMs: 10_000, resetAfterMs: 60_000 }
 
 export function composeCore(options: CoreOptions, deps: CoreDeps): Core {
-  const { store, serviceCidr, decode } = options
+  const { store, serviceCidr, decode, gather } = options
   const { clock, log, random, metrics } = deps
   const setBack = (): void => leader.stepDown('the store was set back')
-  const cache = createWatchCache({ store, kinds, clock, log, metrics, setBack, ...(decode === undefined ? {} : { decode }) })
+  const own = { ...(decode === undefined ? {} : { decode }), ...(gather === undefined ? {} : { gather }) }
+  const cache = createWatchCache({ store, kinds, clock, log, metrics, setBack, ...own })
   const registry = createRegistry({ store, cache, clock, random, log, kinds, serviceCidr, nodePortRange: options.nodePorts })
   const leader = new Leader(options, deps, (opts) => cache.waitForCurrent(opts))
   const fence = () => leader.fence

@@ -38,6 +38,8 @@ export interface WatchCacheOptions {
   readonly decode?: typeof decodeObject
   /** Called when the store turns out to have been wiped or restored. */
   readonly setBack?: () => void
+  /** Waited for before each look at how far the store has come, so that more readers share it: one turn of the event loop. */
+  readonly gather?: () => Promise<void>
 }
 
 /**
@@ -50,7 +52,7 @@ export function createWatchCache(options: WatchCacheOptions): WatchCache & Servi
 
 class StoreCache implements WatchCache, Service {
   readonly name = 'watch cache'
-  readonly #options: Required<WatchCacheOptions>
+  readonly #options: Required<Omit<WatchCacheOptions, 'gather'>>
   readonly #log: Log
   readonly #metrics: CacheMetrics
   readonly #hub: WatchHub
@@ -91,7 +93,7 @@ class StoreCache implements WatchCache, Service {
       if (revision >= before) return revision
       this.#compareBell.ring()
       throw unavailable(`the store is at revision ${revision} and was at ${before} before: it is being listed again`)
-    })
+    }, options.gather)
   }
 
   get revision(): number {

@@ -54,3 +54,19 @@ test('who no longer wants to wait does not disturb the others', async () => {
   pending[0]?.resolve(1)
   expect(await patient).toBe(1)
 })
+
+test('who asks while others are gathered shares the read with them, and it begins after all of them asked', async () => {
+  let go: () => void = () => undefined
+  let asked = 0
+  const read = new SharedRead(
+    () => Promise.resolve(++asked),
+    () => new Promise((resolve) => (go = resolve)),
+  )
+  const first = read.read({ signal })
+  await turn()
+  const second = read.read({ signal })
+  await turn()
+  expect(asked).toBe(0)
+  go()
+  expect(await Promise.all([first, second])).toEqual([1, 1])
+})

@@ -6,12 +6,17 @@ import type { AbortOptions } from '../../lib/async.ts'
  */
 export class SharedRead<T> {
   readonly #load: (opts: AbortOptions) => Promise<T>
+  readonly #gather: (() => Promise<void>) | undefined
   #next: Promise<T> | undefined
   #sent: Promise<unknown> = Promise.resolve()
 
-  /** `load` must end by its own deadline: the signal that it gets belongs to no caller. */
-  constructor(load: (opts: AbortOptions) => Promise<T>) {
+  /**
+   * `load` must end by its own deadline: the signal that it gets belongs to no caller. `gather` is waited for before
+   * each read: whoever asks meanwhile shares it.
+   */
+  constructor(load: (opts: AbortOptions) => Promise<T>, gather?: () => Promise<void>) {
     this.#load = load
+    this.#gather = gather
   }
 
   /** Rejects with the signal's reason on abort; others who share the read are not disturbed. */
@@ -28,6 +33,7 @@ export class SharedRead<T> {
 
   async #afterSent(): Promise<T> {
     await this.#sent
+    await this.#gather?.()
     this.#next = undefined
     const answer = this.#load({ signal: new AbortController().signal })
     this.#sent = answer.catch(() => undefined) // Who asked gets the error.
