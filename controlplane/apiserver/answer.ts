@@ -7,7 +7,7 @@ import type { ApiList, ApiObject } from '../../api/meta/object-meta.ts'
 import type { ApiResponse } from '../../api/meta/request.ts'
 import { internalError, type Status, StatusError } from '../../api/meta/status.ts'
 import type { AbortOptions } from '../../lib/async.ts'
-import { writeChunk } from '../../lib/writable.ts'
+import { writeThrough } from '../../lib/writable.ts'
 import type { Form } from './negotiate.ts'
 
 export interface Shape {
@@ -67,7 +67,12 @@ const listed = (body: ApiList, { form }: Shape): ApiList =>
     : body
 
 /** So much of a list is put together at a time. */
-const pieceBytes = 64 * 1024
+const pieceBytes = 256 * 1024
+/** So much is sent without looking whether the client takes it, as single objects are. */
+const smallBytes = 64 * 1024
+/** Kept for the next list: made anew for each, 20 MB of a long list would call the garbage collector for every third. */
+const spareBuffers: Buffer[] = []
+const spareLimit = 4
 
 /**
  * The items' own bytes, which watchers and other lists share. They go out in pieces, as fast as the client takes them:
@@ -81,30 +86,51 @@ async function sendList(
   if (response.headersSent || response.destroyed) return
   const { kind, apiVersion, metadata, items } = list
   const head = Buffer.from(`${JSON.stringify({ kind, apiVersion, metadata }).slice(0, -1)},"items":[`)
-  const bytes = items.map(jsonOf)
-  const length = bytes.reduce((sum, one) => sum + one.length, head.length + Math.max(0, items.length - 1) + tail.length)
+  const bytes: Uint8Array[] = []
+  let length = head.length + Math.max(0, items.length - 1) + tail.length
+  for (const item of items) {
+    const one = jsonOf(item)
+    length += one.length
+    bytes.push(one)
+  }
   response.writeHead(code, { ...usualHeaders, ...headers, 'content-length': String(length) })
-  const pieces = piecesOf(head, bytes)
-  for (const piece of pieces) await writeChunk(response as unknown as Parameters<typeof writeChunk>[0], piece, { signal })
+  if (length <= smallBytes) {
+    const [whole = head] = piecesOf(head, bytes, Buffer.allocUnsafe(length + comma.length))
+    response.end(whole)
+    return
+  }
+  const buffer = spareBuffers.pop() ?? Buffer.allocUnsafeSlow(pieceBytes)
+  for (const piece of piecesOf(head, bytes, buffer))
+    await writeThrough(response as unknown as Parameters<typeof writeThrough>[0], piece, { signal })
   response.end()
+  // Not after a failure: the connection may still read it then.
+  if (spareBuffers.length < spareLimit) spareBuffers.push(buffer)
 }
 
 const tail = Buffer.from(']}')
 
-function* piecesOf(head: Uint8Array, items: readonly Uint8Array[]): Generator<Uint8Array, void, void> {
-  let parts: Uint8Array[] = [head]
+/** Each is overwritten by the next. */
+function* piecesOf(head: Uint8Array, items: readonly Uint8Array[], buffer: Buffer): Generator<Uint8Array, void, void> {
+  buffer.set(head)
   let size = head.length
   for (const [index, item] of items.entries()) {
-    if (index > 0) parts.push(comma)
-    parts.push(item)
-    size += item.length + 1
-    if (size < pieceBytes) continue
-    yield Buffer.concat(parts)
-    parts = []
-    size = 0
+    // With room for what may stand before and behind it.
+    if (size + comma.length + item.length + tail.length > buffer.length && size > 0) {
+      yield buffer.subarray(0, size)
+      size = 0
+    }
+    if (index > 0) size += comma.copy(buffer, size)
+    if (size + item.length + tail.length <= buffer.length) {
+      buffer.set(item, size)
+      size += item.length
+    } else {
+      if (size > 0) yield buffer.subarray(0, size)
+      yield item
+      size = 0
+    }
   }
-  parts.push(tail)
-  yield Buffer.concat(parts)
+  size += tail.copy(buffer, size)
+  yield buffer.subarray(0, size)
 }
 
 const isList = (body: ApiResponse['body']): body is ApiList => 'items' in body && Array.isArray(body.items)

@@ -1,4 +1,4 @@
-import { connect, type IncomingHttpHeaders } from 'node:http2'
+import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from 'node:http2'
 import { setTimeout as wait } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { ConfigMap } from '../../api/kinds/config-map.ts'
@@ -27,6 +27,38 @@ test('a list that goes out in many pieces is the list', async () => {
   const none = await ask(served, '/api/v1/namespaces/nowhere/configmaps')
   expect(JSON.parse(none.text)).toMatchObject({ kind: 'ConfigMapList', items: [] })
 })
+
+test('lists of many sizes that are asked for at the same time each come whole', async () => {
+  await using served = await createServedWorld()
+  const { cache, signal } = served.world
+  // Around what is sent at once (64 KiB), the pieces of longer lists (256 KiB), and objects that are larger than a piece.
+  const sizes = [10, 64_800, 300, 600_000, 5, 262_000, 261_900, 0, 140, 196_000, 400_000, 64_000]
+  for (const [index, size] of sizes.entries()) {
+    const metadata = { name: `m-${String(index).padStart(2, '0')}`, namespace: 'kube-node-lease' }
+    const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { text: String(index % 10).repeat(size) } }
+    await served.client().create(ConfigMap, object as ConfigMap, { signal })
+  }
+  const all = cache.list(ConfigMap, 'kube-node-lease')
+  const asked = Array.from({ length: 60 }, (_, index) => 1 + (index % all.length))
+  const session = connect(served.url, { ca: served.ca, ...served.admin })
+  await Promise.all(
+    asked.map(async (limit, index) => {
+      const path = `/api/v1/namespaces/kube-node-lease/configmaps?limit=${limit}`
+      // HTTP/2 looks at the bytes of an answer later than HTTP/1.1 does.
+      const text = index % 2 === 0 ? (await ask(served, path)).text : await askHttp2(session, path)
+      const { items } = JSON.parse(text) as ApiList<ConfigMap>
+      expect(items).toEqual(all.slice(0, limit))
+    }),
+  )
+  session.destroy()
+})
+
+async function askHttp2(session: ClientHttp2Session, path: string): Promise<string> {
+  const stream = session.request({ ':path': path })
+  const chunks: Buffer[] = []
+  for await (const chunk of stream as AsyncIterable<Buffer>) chunks.push(chunk)
+  return Buffer.concat(chunks).toString()
+}
 
 test('who does not take a list that was asked for loses its place when the time of a request is over', async () => {
   await using served = await createServedWorld({ limits: { inFlight: 1, requestMs: 3_000 } })
