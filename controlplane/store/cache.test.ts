@@ -341,6 +341,22 @@ test('a store whose data was exchanged is listed anew, even where the revisions 
   expect(isExpired(await watch)).toBe(true)
 })
 
+test('nothing is answered from another history, though the store has come as far as before', async () => {
+  const first = await history('first', 'of the first')
+  const swapped = new GatedStore(first)
+  const { cache, ended } = start({ store: swapped })
+  await cache.ready({ signal })
+  await cache.waitForCurrent({ signal })
+  swapped.swap(await history('second', 'of the second'))
+  await expect(cache.waitForCurrent({ signal })).rejects.toThrow('another history')
+  // Whoever starts it again has it listed.
+  await expect(ended).rejects.toThrow('another history')
+  void cache.run(signal).catch(() => undefined)
+  await settle()
+  await cache.waitForCurrent({ signal })
+  expect(cache.get(ConfigMap, 'a/one')?.data).toEqual({ data: 'of the second' })
+})
+
 test('a life of the store that a leader begins is taken up by listing again, and nobody steps down for it', async () => {
   store = await history('first', 'x')
   let setBacks = 0

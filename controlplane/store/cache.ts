@@ -86,13 +86,15 @@ class StoreCache implements WatchCache, Service {
     const { historyPerKind, bufferedEvents } = this.#options
     this.#hub = new WatchHub({ historyPerKind, bufferedEvents, onCut: () => this.#metrics.cut.inc() })
     this.#state = new CacheState(options.log, this.#options.decode)
-    // Any key will do: what counts is the revision that the answer was read at.
+    // The revision that the answer was read at says how far the store has come, and the value in which history.
     this.#current = new SharedRead(async (opts) => {
       const before = this.#revision
-      const { revision } = await options.store.get(rootPrefix, opts)
-      if (revision >= before) return revision
+      const { item, revision } = await options.store.get(incarnationKey, opts)
+      const isOther = this.#life !== undefined && (item === undefined ? undefined : lifeOf(item)) !== this.#life
+      if (revision >= before && !isOther) return revision
       this.#compareBell.ring()
-      throw unavailable(`the store is at revision ${revision} and was at ${before} before: it is being listed again`)
+      const what = isOther ? 'the store has another history than before' : `the store was at revision ${before} before`
+      throw unavailable(`${what}, and is at revision ${revision}: it is being listed again`)
     }, options.gather)
   }
 
