@@ -1,4 +1,4 @@
-import { expired } from '../../api/meta/status.ts'
+import { expired, unavailable } from '../../api/meta/status.ts'
 import { must } from '../../lib/assert.ts'
 import { type AbortOptions, Bell } from '../../lib/async.ts'
 import { checkTransaction } from './limits.ts'
@@ -23,6 +23,12 @@ export interface MemoryStoreOptions {
   readonly maxHistory?: number
 }
 
+/** All there is at a time. */
+export interface MemorySnapshot {
+  readonly items: readonly KeyValue[]
+  readonly revision: number
+}
+
 /**
  * etcd's twin in memory: the same promises, checked by the same suite, without time or I/O. For tests and simulation.
  * A leader dies when `loseLeadership` says so; nothing expires by itself.
@@ -34,6 +40,8 @@ export class MemoryStore implements Store {
   #history: Revision[] = []
   #compacted = 1
   #revision = 1
+  /** Grows whenever watches lose their connection. */
+  #connections = 0
   readonly #watchers = new Set<Bell>()
   readonly #leaders = new Map<string, { readonly lost: AbortController; readonly createRevision: number }>()
 
@@ -79,9 +87,11 @@ export class MemoryStore implements Store {
   }: AbortOptions & { prefix: string; afterRevision: number }): AsyncGenerator<StoreBatch, void, void> {
     const bell = new Bell()
     this.#watchers.add(bell)
+    const connections = this.#connections
     try {
       for (let seen = afterRevision; ; ) {
         signal.throwIfAborted()
+        if (connections !== this.#connections) throw unavailable('the connection was lost')
         if (seen < this.#compacted) throw compactedAway(seen, this.#compacted)
         if (seen >= this.#revision) {
           await bell.wait({ signal })
@@ -116,6 +126,27 @@ export class MemoryStore implements Store {
     signal.throwIfAborted()
     if (revision > this.#revision) throw new RangeError(`revision ${revision} lies in the future`)
     this.#forget(revision)
+  }
+
+  /** All watches end with an error, as when etcd's process does. */
+  disconnect(): void {
+    this.#connections++
+    for (const bell of this.#watchers) bell.ring()
+  }
+
+  snapshot(): MemorySnapshot {
+    return { items: [...this.#byKey.values()], revision: this.#revision }
+  }
+
+  /** Puts back what there was, without its past, as etcd does. A watch from a later revision waits for it, as etcd's. */
+  restore({ items, revision }: MemorySnapshot): void {
+    this.#byKey.clear()
+    for (const item of items) this.#byKey.set(item.key, item)
+    this.#history = []
+    this.#revision = revision
+    this.#compacted = revision
+    this.#dropLeaders()
+    this.disconnect()
   }
 
   /** The leader of `key` dies: its key goes, and it hears of it unless `isDeaf` (as a paused process would not). */

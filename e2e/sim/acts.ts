@@ -10,13 +10,14 @@ import { isAlreadyExists, isNotFound } from '../../api/meta/status.ts'
 import type { Client, Ref } from '../../client/client.ts'
 import type { AbortOptions } from '../../lib/async.ts'
 import { barePod, deployment, holdFinalizer } from './manifests.ts'
-import type { Act } from './workload.ts'
+import type { Act, OperatorAct } from './workload.ts'
 
-type Doing<D extends Act['do']> = Extract<Act, { readonly do: D }>
-type Carrier<D extends Act['do']> = (client: Client, act: Doing<D>, opts: AbortOptions) => Promise<void>
+type UserAct = Exclude<Act, OperatorAct>
+type Doing<D extends UserAct['do']> = Extract<UserAct, { readonly do: D }>
+type Carrier<D extends UserAct['do']> = (client: Client, act: Doing<D>, opts: AbortOptions) => Promise<void>
 
 /** Carries out acts; done before is fine, so that each can be repeated until it succeeds. */
-const carriers: { readonly [D in Act['do']]: Carrier<D> } = {
+const carriers: { readonly [D in UserAct['do']]: Carrier<D> } = {
   deploy: (client, { namespace, name, app }, opts) =>
     made(client.create(Deployment, deployment({ namespace, name }, app), opts), () =>
       client.get(Deployment, { namespace, name }, opts),
@@ -81,8 +82,8 @@ const carriers: { readonly [D in Act['do']]: Carrier<D> } = {
   deleteNode: (client, { node }, opts) => unlessGone(client.delete(Node, { name: node }, opts)),
 }
 
-export async function carryOut(client: Client, act: Act, opts: AbortOptions): Promise<void> {
-  const carrier = carriers[act.do] as Carrier<Act['do']> // The one of its kind.
+export async function carryOut(client: Client, act: UserAct, opts: AbortOptions): Promise<void> {
+  const carrier = carriers[act.do] as Carrier<UserAct['do']> // The one of its kind.
   await carrier(client, act, opts)
 }
 

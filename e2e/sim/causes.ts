@@ -7,6 +7,7 @@ import type { Service } from '../../api/kinds/service.ts'
 import { type ApiObject, controllerOf, keyOf } from '../../api/meta/object-meta.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { isActive, isFinished } from './pods.ts'
+import { type Restore, saved } from './saved.ts'
 
 export interface CausesOptions {
   readonly clock: Clock
@@ -60,6 +61,15 @@ export class Causes {
     this.#clock = clock
     this.#pods = pods
     this.#fail = fail
+  }
+
+  /** All that was seen so far, to be brought back when the store is. */
+  save(): Restore {
+    return saved(
+      ...[this.#replicas, this.#sets, this.#deployments, this.#services, this.#slices, this.#left, this.#addressedAtMs],
+      ...[this.#nodes, this.#closedSinceMs, this.#drivenUntilMs],
+      ...[this.#orphaned, this.#terminating, this.#namespaces, this.#made],
+    )
   }
 
   /** What is known to control planes may be old for a while. */

@@ -1,11 +1,12 @@
 import type { ObjectKey } from '../../controlplane/store/keys.ts'
+import { type Restore, saved } from './saved.ts'
 import { Wishes } from './wish.ts'
 import type { Step } from './workload.ts'
 
 /** How often each object has come and gone. */
 export interface Count {
-  added: number
-  deleted: number
+  readonly added: number
+  readonly deleted: number
 }
 
 /** By `plural namespace/name`. */
@@ -24,10 +25,11 @@ export class Counter {
   ): void {
     if (change.isNew === change.isOld || change.isOwned || !namedKinds.has(plural)) return
     const key = `${plural} ${namespace === undefined ? '' : `${namespace}/`}${name}`
-    const count = this.census.get(key) ?? { added: 0, deleted: 0 }
-    if (change.isNew) count.added++
-    else count.deleted++
-    this.census.set(key, count)
+    count(this.census, key, change.isNew ? 'added' : 'deleted')
+  }
+
+  save(): Restore {
+    return saved(this.census)
   }
 }
 
@@ -38,25 +40,28 @@ export function expectedCensus(steps: readonly Step[], nodes: readonly string[])
   const before = new Set<string>()
   const take = (): void => {
     const after = new Set(wishedKeys(wishes))
-    for (const key of after) if (!before.has(key)) countOf(counter, key).added++
-    for (const key of before) if (!after.has(key)) countOf(counter, key).deleted++
+    for (const key of after) if (!before.has(key)) count(counter, key, 'added')
+    for (const key of before) if (!after.has(key)) count(counter, key, 'deleted')
     before.clear()
     for (const key of after) before.add(key)
   }
   take()
+  let restore: Restore = () => undefined
   for (const step of steps) {
     wishes.add(step)
+    if (step.act.do === 'backUp') restore = saved(counter, before)
+    // What went and came because of the restore itself is no event of the store.
+    if (step.act.do === 'restore') restore()
     take()
   }
-  for (const node of nodes) countOf(counter, `nodes ${node}`).added++
-  countOf(counter, 'services default/kubernetes').added++
+  for (const node of nodes) count(counter, `nodes ${node}`, 'added')
+  count(counter, 'services default/kubernetes', 'added')
   return counter
 }
 
-function countOf(census: Map<string, Count>, key: string): Count {
-  const count = census.get(key) ?? { added: 0, deleted: 0 }
-  census.set(key, count)
-  return count
+function count(census: Map<string, Count>, key: string, what: keyof Count): void {
+  const known = census.get(key) ?? { added: 0, deleted: 0 }
+  census.set(key, { ...known, [what]: known[what] + 1 })
 }
 
 function wishedKeys({ apps, pods, configs, services, namespaces }: Wishes): readonly string[] {
@@ -80,15 +85,15 @@ export function censusDifferences(
 ): readonly string[] {
   const wrong: string[] = []
   for (const key of new Set([...is.keys(), ...wanted.keys()])) {
-    const count = is.get(key) ?? { added: 0, deleted: 0 }
+    const has = is.get(key) ?? { added: 0, deleted: 0 }
     const right = wanted.get(key) ?? { added: 0, deleted: 0 }
     const isPod = key.startsWith('pods ') && mayLosePods
-    const deleted = isPod ? Math.max(right.deleted, Math.min(count.deleted, right.added)) : right.deleted
-    const isNode = key.startsWith('nodes ') && count.added === count.deleted + 1
+    const deleted = isPod ? Math.max(right.deleted, Math.min(has.deleted, right.added)) : right.deleted
+    const isNode = key.startsWith('nodes ') && has.added === has.deleted + 1
     // A namespace may have gone before anybody gave it its account.
-    const hasNone = key.startsWith('serviceaccounts ') && right.added === right.deleted && count.added === count.deleted
-    if (isNode || (hasNone && count.added <= right.added) || (count.added === right.added && count.deleted === deleted)) continue
-    wrong.push(`${key} came ${count.added} times and went ${count.deleted} times, not ${right.added} and ${deleted}`)
+    const hasNone = key.startsWith('serviceaccounts ') && right.added === right.deleted && has.added === has.deleted
+    if (isNode || (hasNone && has.added <= right.added) || (has.added === right.added && has.deleted === deleted)) continue
+    wrong.push(`${key} came ${has.added} times and went ${has.deleted} times, not ${right.added} and ${deleted}`)
   }
   return wrong
 }

@@ -2,7 +2,7 @@ import { kinds } from '../../api/kinds/registry.ts'
 import { adminIdentity } from '../../api/meta/request.ts'
 import type { Client } from '../../client/client.ts'
 import { createClient } from '../../client/typed-client.ts'
-import { composeCore } from '../../controlplane/core.ts'
+import { type CoreOptions, composeCore } from '../../controlplane/core.ts'
 import { inProcess } from '../../controlplane/registry/in-process.ts'
 import { createRegistry } from '../../controlplane/registry/registry.ts'
 import { createWatchCache } from '../../controlplane/store/cache.ts'
@@ -22,6 +22,8 @@ export const nodeGraceMs = 40_000
 export interface SimControlPlaneOptions {
   readonly process: SimProcess
   readonly store: Store
+  /** Of the store and its log. */
+  readonly position: NonNullable<CoreOptions['position']>
   readonly net: SimNet
   readonly log: Log
   /** Ends it in good order. */
@@ -31,12 +33,13 @@ export interface SimControlPlaneOptions {
 const backoffs = { baseMs: 200, maxMs: 10_000, resetAfterMs: 60_000 }
 
 /** A control plane without HTTPS: the product's own composition on the shared store. */
-export async function runSimControlPlane({ process, store, net, log, signal }: SimControlPlaneOptions): Promise<void> {
+export async function runSimControlPlane({ process, store, position, net, log, signal }: SimControlPlaneOptions): Promise<void> {
   const { clock, random, name } = process
   const listen = net.listen(name, process)
   const core = composeCore(
     {
       store,
+      position,
       listen,
       serviceCidr,
       decode: sharedDecode,
@@ -53,7 +56,7 @@ export async function runSimControlPlane({ process, store, net, log, signal }: S
 }
 
 /** An API server that never leads: what the user talks to. */
-export function runSimApi({ process, store, log, signal }: Omit<SimControlPlaneOptions, 'net'>): Client {
+export function runSimApi({ process, store, log, signal }: Omit<SimControlPlaneOptions, 'net' | 'position'>): Client {
   const { clock, random } = process
   const cache = createWatchCache({ store, kinds, clock, log, metrics: noMetrics, decode: sharedDecode })
   const registry = createRegistry({ store, cache, clock, random, log, kinds, serviceCidr, nodePortRange: nodePorts })

@@ -98,6 +98,8 @@ function usedDifferences({ pods, containers, files }: Seen, wish: Wish, key: str
       ({ identity, status }) => identity.podUid === uid && identity.container === 'main' && status === 'running',
     )
     const value = main?.env.get(configVariable) ?? ''
-    return /^v\d+$/.test(value) && Number(value.slice(1)) <= version ? [] : [`pod ${name} has ${config} as "${value}"`]
+    return /^v\d+$/.test(value) && (wish.hasRestored || Number(value.slice(1)) <= version)
+      ? []
+      : [`pod ${name} has ${config} as "${value}"`]
   })
 }

@@ -18,6 +18,8 @@ export interface Allowed {
   readonly forgetful: ReadonlySet<string>
   /** Nodes whose engine hid containers from the agent: a sandbox may have been made twice, and stays with its pod. */
   readonly deceived: ReadonlySet<string>
+  /** UIDs of pods that a restored store does not know: they stay until somebody removes them by hand. */
+  readonly forgotten: { has(uid: string): boolean }
 }
 
 /** What is not as the user wished it, or does not fit together. Empty: all is well. */
@@ -130,12 +132,12 @@ function namespaceDifferences({ namespaces, placed }: Seen, wish: Wish): readonl
 }
 
 /** I5, and the other way round: what runs is wanted, what is wanted and said to run does run. Addresses are unique. */
-function containerDifferences({ pods, containers }: Seen, { forgetful, deceived }: Allowed): readonly string[] {
+function containerDifferences({ pods, containers }: Seen, { forgetful, deceived, forgotten }: Allowed): readonly string[] {
   const wrong: string[] = []
   const byUid = new Map(pods.map((pod) => [pod.metadata.uid ?? '', pod]))
   for (const { node, identity } of containers.filter((one) => !isSpareUid(one.identity.podUid))) {
     const pod = byUid.get(identity.podUid)
-    if (pod?.spec.nodeName !== node && !forgetful.has(node))
+    if (pod?.spec.nodeName !== node && !forgetful.has(node) && !forgotten.has(identity.podUid))
       wrong.push(`${node} has a container of ${identity.podName}, which is gone`)
   }
   return [...wrong, ...spareDifferences(containers), ...readyDifferences(pods, containers, deceived)]

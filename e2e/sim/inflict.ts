@@ -31,7 +31,9 @@ const handlers: { readonly [K in Fault['kind']]: Handler<K> } = {
   },
   diskLoss(fault, world) {
     const { node } = agentOf(world, fault)
+    if (world.isWiped) return undefined
     killAgent(world, fault)
+    world.happened(fault.kind)
     node.disk.clear()
     if (fault.isOld) for (const [name, text] of node.backup) node.disk.set(name, text)
     return undefined
@@ -212,6 +214,7 @@ const lengthOf = (fault: Fault): number => ('forMs' in fault ? fault.forMs : 'do
 /** Those that may come to nothing say so when they strike. */
 const tellsItself: ReadonlySet<Fault['kind']> = new Set([
   'agentCrashAtCall',
+  'diskLoss',
   'planeCrashAtCall',
   'leaseLost',
   'compactAtDelete',

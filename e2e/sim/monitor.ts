@@ -3,6 +3,8 @@ import type { Node } from '../../api/kinds/node.ts'
 import type { Pod } from '../../api/kinds/pod.ts'
 import { type ApiObject, keyOf as placeOf } from '../../api/meta/object-meta.ts'
 import { quantityMilli } from '../../api/meta/quantity.ts'
+import { isUnavailable } from '../../api/meta/status.ts'
+import { incarnationKey } from '../../controlplane/store/incarnation.ts'
 import { kindPrefix, type ObjectKey, parseObjectKey } from '../../controlplane/store/keys.ts'
 import type { MemoryStore } from '../../controlplane/store/memory.ts'
 import { objectPrefix, type StoreEvent, type Transaction } from '../../controlplane/store/store.ts'
@@ -14,6 +16,7 @@ import { sharedDecode } from './decode.ts'
 import type { EngineWatcher } from './engine.ts'
 import { holdFinalizer } from './manifests.ts'
 import { isFinished, isReady } from './pods.ts'
+import { type Restore, saved } from './saved.ts'
 import { leaderKey, type SeenCommit } from './store.ts'
 
 export interface MonitorOptions {
@@ -38,6 +41,13 @@ export class Monitor implements EngineWatcher {
   readonly #podUids = new Map<string, string>()
   readonly #deleting = new Set<string>()
   readonly #counter = new Counter()
+  /** UIDs of all pods that there have been. */
+  readonly #seen = new Set<string>()
+  /** Pods that the store does not know any more since it was put back, nor that they were deleted; as they were then. */
+  readonly forgotten = new Map<string, Pod | undefined>()
+  /** Pods that had gone, or were going, and are there again. */
+  readonly #revived = new Set<string>()
+  #life = 0
   readonly causes: Causes
   readonly counts = new Map<string, number>()
   #engines: readonly SimNode[] = []
@@ -60,13 +70,49 @@ export class Monitor implements EngineWatcher {
 
   watch(engines: readonly SimNode[]): void {
     this.#engines = engines
+    this.#follow()
+  }
+
+  #follow(): void {
+    const life = this.#life
+    const { revision } = this.#store
     const { signal } = new AbortController()
     const follow = async (): Promise<void> => {
-      for await (const { events } of this.#store.watch({ prefix: objectPrefix, afterRevision: 1, signal })) {
+      for await (const { events } of this.#store.watch({ prefix: objectPrefix, afterRevision: revision, signal })) {
         for (const event of events) this.#see(event)
       }
     }
-    follow().catch((err: unknown) => this.fail(`the monitor stopped: ${err instanceof Error ? err.stack : String(err)}`))
+    follow().catch((err: unknown) => {
+      // All watches break when the store does; there is nothing to be seen until it is put back.
+      if (this.#life === life && !isUnavailable(err))
+        this.fail(`the monitor stopped: ${err instanceof Error ? err.stack : String(err)}`)
+    })
+  }
+
+  /** All that was seen so far, to be brought back when the store is. */
+  save(): Restore {
+    const collections = saved(this.pods, this.#nodes, this.#podUids, this.#deleting)
+    const [census, causes] = [this.#counter.save(), this.causes.save()]
+    return () => {
+      collections()
+      census()
+      causes()
+    }
+  }
+
+  /** The store has been put back to what it was when `seen` was saved. Nobody is to be ended for that. */
+  rewind(seen: Restore): void {
+    this.#life++
+    const before = new Map(this.pods)
+    const deleting = new Set(this.#deleting)
+    seen()
+    for (const uid of this.#seen) if (!this.pods.has(uid) && !this.forgotten.has(uid)) this.forgotten.set(uid, before.get(uid))
+    for (const uid of this.pods.keys()) {
+      const wasForgotten = this.forgotten.delete(uid)
+      // Its node may have been told, in the history that is no more, that it is gone.
+      if (!wasForgotten && (!before.has(uid) || deleting.has(uid))) this.#revived.add(uid)
+    }
+    this.#follow()
   }
 
   /** I9: whatever a control plane writes, it writes as the leader that it is. */
@@ -138,7 +184,8 @@ export class Monitor implements EngineWatcher {
   ends(node: string, container: ContainerState): void {
     this.#trace(`${node} ends ${nameOf(container)}`)
     const { podUid } = container.identity
-    const pod = this.pods.get(podUid)
+    const pod = this.pods.get(podUid) ?? this.forgotten.get(podUid)
+    if (this.#revived.has(podUid)) return
     if (pod === undefined || pod.metadata.deletionTimestamp !== undefined || isFinished(pod)) return
     void this.#checkEnd(node, container, pod)
   }
@@ -195,12 +242,22 @@ export class Monitor implements EngineWatcher {
     if (now === undefined) {
       this.pods.delete(uid)
       this.#podUids.delete(place)
+      if (old !== undefined && this.#life > 0) void this.#seeGone(old)
       return
     }
     this.pods.set(uid, now)
+    this.#seen.add(uid)
     this.#podUids.set(place, uid)
     if (old !== undefined) this.#checkChange(old, now)
     if (now.spec.nodeName !== undefined && old?.spec.nodeName === undefined) this.#checkRoom(now.spec.nodeName)
+  }
+
+  /** What goes before its node has heard that the store was put back cannot be told from what was forgotten. */
+  async #seeGone(pod: Pod): Promise<void> {
+    const { item } = await this.#store.get(incarnationKey, { signal: new AbortController().signal })
+    const { id } = JSON.parse(Buffer.from(item?.value ?? '{}').toString('utf8')) as { readonly id?: string }
+    const position = this.#engines.find(({ name }) => name === pod.spec.nodeName)?.disk.get('position')
+    if (id !== undefined && position?.includes(id) !== true) this.forgotten.set(pod.metadata.uid ?? '', undefined)
   }
 
   #checkChange(old: Pod, now: Pod): void {

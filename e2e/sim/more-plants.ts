@@ -20,6 +20,12 @@ export const morePlants: Readonly<Record<string, Plant>> = {
   'hears of every second change of services': {
     heard: (message) => (message.message?.$case === 'services' && message.message.value.revision % 2n === 1n ? {} : message),
   },
+  'does not hear that the store was put back': {
+    heard: (message) =>
+      message.message?.$case === 'welcome'
+        ? { message: { ...message.message, value: { ...message.message.value, incarnation: 'always the same' } } }
+        : message,
+  },
   'does not hear of changed ConfigMaps and Secrets': {
     heard: (message) =>
       message.message?.$case === 'assignments' && !message.message.value.complete

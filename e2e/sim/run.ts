@@ -7,6 +7,7 @@ import { differences } from './end-state.ts'
 import { inventFaults, type TimedFault } from './faults.ts'
 import { deceivedNodes, forgetfulNodes, Inflictor, mayEvict, type Trigger, triggered } from './inflict.ts'
 import { look } from './look.ts'
+import { isOperators, Operator } from './operator.ts'
 import type { Plant } from './plant.ts'
 import { inventSize, type Size } from './size.ts'
 import { isBad, type Wish, wishOf } from './wish.ts'
@@ -85,11 +86,12 @@ async function run(plan: Plan, chance: Chance, { seed, plant = {}, trace }: RunO
     plant,
     ...(trace === undefined ? {} : { trace }),
   })
+  const operator = new Operator(world)
   await world.pass(startMs)
   const inflictor = new Inflictor(world)
   inflictor.schedule(faults)
   inflictor.watch(triggers)
-  const user = new User(world)
+  const user = new User(world, operator)
   const done = user.run(workload)
   await world.pass(size.spanMs)
   inflictor.end()
@@ -114,10 +116,12 @@ async function run(plan: Plan, chance: Chance, { seed, plant = {}, trace }: RunO
 /** Carries out the acts one after the other, each until it has succeeded, as people do. */
 class User {
   readonly #world: SimWorld
+  readonly #operator: Operator
   isDone = false
 
-  constructor(world: SimWorld) {
+  constructor(world: SimWorld, operator: Operator) {
     this.#world = world
+    this.#operator = operator
   }
 
   async run(workload: readonly Step[]): Promise<void> {
@@ -128,6 +132,11 @@ class User {
     for (const { atMs, act: what } of workload) {
       const waitMs = startedMs + atMs - clock.monotonicMs()
       if (waitMs > 0) await sleep(clock, waitMs, signal)
+      if (isOperators(what)) {
+        this.#world.trace(`USER ${JSON.stringify(what)}`)
+        await this.#operator.operate(what)
+        continue
+      }
       await this.#until(JSON.stringify(what), (opts) => carryOut(this.#world.client, what, opts))
       // An agent makes its Node again when it opens a session.
       if (what.do === 'deleteNode') clock.after(agentBackMs, () => this.#world.net.breakNode(what.node))
@@ -161,7 +170,12 @@ interface Rest {
 async function settle(world: SimWorld, { workload, faults, isDone }: Rest): Promise<number> {
   const { monitor } = world
   const wish = wishOf(workload)
-  const allowed = { hasEvicted: mayEvict(faults), forgetful: forgetfulNodes(faults), deceived: deceivedNodes(faults) }
+  const allowed = {
+    hasEvicted: mayEvict(faults),
+    forgetful: forgetfulNodes(faults),
+    deceived: deceivedNodes(faults),
+    forgotten: monitor.forgotten,
+  }
   const names = world.nodes.map(({ name }) => name)
   const counts = expectedCensus(workload, names)
   const mayLosePods = allowed.hasEvicted || wish.hasDeletedNode

@@ -131,6 +131,17 @@ export const scenarios: Readonly<Record<string, readonly Plan[]>> = {
       spanMs: 80_000,
     }),
   ),
+  'nothing is answered from a store that was another one for a while': times(1, 12, 1).map((index) =>
+    plan({
+      workload: [
+        ...at(1000, { ...runPod, image: index % 2 === 0 ? 'web:1' : 'task:1' }),
+        ...at(3000, { do: 'wipe', forMs: 20_000 + 3000 * index }, deletePod),
+      ],
+      nodes: 1 + (index % 2),
+      planes: 1 + (index % 3),
+      spanMs: 60_000,
+    }),
+  ),
   'a control plane that leads again tells nodes of the services of then': times(0, 400, 40).map((noticedAfterMs) =>
     plan({
       workload: [...at(0, deploy({})), ...at(10_000, { do: 'expose', ...place }), ...at(30_000, scale(3))],

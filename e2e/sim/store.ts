@@ -1,6 +1,14 @@
 import { unavailable } from '../../api/meta/status.ts'
+import type { StorePosition } from '../../controlplane/store/incarnation.ts'
 import type { MemoryStore } from '../../controlplane/store/memory.ts'
-import { electionPrefix, type Leadership, type Store, type StoreBatch, type Transaction } from '../../controlplane/store/store.ts'
+import {
+  electionPrefix,
+  type KeyValue,
+  type Leadership,
+  type Store,
+  type StoreBatch,
+  type Transaction,
+} from '../../controlplane/store/store.ts'
 import { type AbortOptions, sleep } from '../../lib/async.ts'
 import type { Random } from '../../lib/random.ts'
 import type { SimProcess } from './process.ts'
@@ -26,8 +34,17 @@ export interface SeenCommit {
   readonly transaction: Transaction
 }
 
+/** Of the store itself, for everybody. */
+export interface StoreState {
+  /** Nobody reaches it. */
+  isDown: boolean
+  /** Revision less index of the log, which a restore makes jump. */
+  gap: number
+}
+
 interface Options {
   readonly store: MemoryStore
+  readonly state: StoreState
   readonly process: SimProcess
   readonly faults: StoreFaults
   /** After each commit that took effect, before its writer hears of it. */
@@ -37,14 +54,16 @@ interface Options {
 /** A process's connection to the store that all share. */
 export class ProcessStore implements Store {
   readonly #store: MemoryStore
+  readonly #state: StoreState
   readonly #process: SimProcess
   readonly #random: Random
   readonly #committed: (commit: SeenCommit) => void
   readonly faults: StoreFaults
   #leads: { readonly createRevision: number; readonly lost: AbortController } | undefined
 
-  constructor({ store, process, faults, committed }: Options) {
+  constructor({ store, state, process, faults, committed }: Options) {
     this.#store = store
+    this.#state = state
     this.#process = process
     this.#random = process.random
     this.#committed = committed
@@ -61,6 +80,7 @@ export class ProcessStore implements Store {
 
   commit(transaction: Transaction, opts: AbortOptions): ReturnType<Store['commit']> {
     return this.#process.call(opts.signal, async () => {
+      this.#reach()
       const isFailing = this.#isFailing()
       if (isFailing && this.#random.next() < 0.5) throw unavailable('the store cannot be reached')
       const result = await this.#store.commit(transaction, opts)
@@ -72,7 +92,7 @@ export class ProcessStore implements Store {
 
   async *watch(options: Parameters<Store['watch']>[0]): AsyncGenerator<StoreBatch, void, void> {
     const { signal } = options
-    await this.#process.call(signal, async () => undefined)
+    await this.#process.call(signal, async () => this.#reach())
     const { breaks } = this.faults
     for await (const batch of this.#store.watch(options)) {
       await this.#process.hear(async () => undefined)
@@ -106,11 +126,25 @@ export class ProcessStore implements Store {
     this.#process.clock.after(afterMs, () => leads.lost.abort(new Error('the lease ran out')))
   }
 
+  /** How far the store and its log have come. */
+  position(opts: AbortOptions): Promise<StorePosition> {
+    return this.#read(opts, async () => ({ revision: this.#store.revision, logIndex: this.#store.revision - this.#state.gap }))
+  }
+
+  /** The store was set back. A lease that it knows goes on; any other one is gone, as its holder hears a while later. */
+  setBack(leads: KeyValue | undefined, noticedAfterMs: number): void {
+    if (this.#leads === undefined || this.#leads.createRevision === leads?.createRevision) return
+    const { lost } = this.#leads
+    this.#leads = undefined
+    this.#process.clock.after(noticedAfterMs, () => lost.abort(new Error('the lease is gone')))
+  }
+
   get epoch(): number | undefined {
     return this.#leads?.createRevision
   }
 
   async #tryToLead(key: string, value: string, signal: AbortSignal): Promise<number | undefined> {
+    this.#reach()
     const put = { put: key, value: new TextEncoder().encode(value) }
     const result = await this.#store.commit({ conditions: [{ key, modRevision: 0 }], writes: [put] }, { signal })
     if (!result.committed) return undefined
@@ -146,9 +180,14 @@ export class ProcessStore implements Store {
 
   async #read<T>({ signal }: AbortOptions, work: () => Promise<T>): Promise<T> {
     return await this.#process.call(signal, async () => {
+      this.#reach()
       if (this.#isFailing()) throw unavailable('the store cannot be reached')
       return await work()
     })
+  }
+
+  #reach(): void {
+    if (this.#state.isDown) throw unavailable('the store cannot be reached')
   }
 
   #isFailing(): boolean {

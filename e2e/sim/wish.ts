@@ -1,4 +1,5 @@
 import { crashingImage, missingImage, sickImage } from './engine.ts'
+import { type Restore, saved } from './saved.ts'
 import { type App, keyOf, type Step } from './workload.ts'
 
 /** What the user asked for in the end. All by `namespace/name`. */
@@ -15,6 +16,8 @@ export interface Wish {
   readonly cordoned: ReadonlySet<string>
   /** Node objects were deleted: bare pods went with them. */
   readonly hasDeletedNode: boolean
+  /** The store was set back: what containers hold may be newer than what is stored. */
+  readonly hasRestored: boolean
 }
 
 /** Those that every cluster has. */
@@ -30,9 +33,18 @@ export class Wishes implements Wish {
   readonly orphans = new Map<string, App>()
   readonly cordoned = new Set<string>()
   hasDeletedNode = false
+  hasRestored = false
+  #restore: Restore = () => undefined
 
   add({ act }: Step): void {
-    if ('node' in act) {
+    if (act.do === 'backUp') {
+      const { apps, pods, configs, services, namespaces, orphans, cordoned } = this
+      this.#restore = saved(apps, pods, configs, services, namespaces, orphans, cordoned)
+    } else if (act.do === 'restore') {
+      this.#restore()
+      this.hasRestored = true
+    } else if (act.do === 'wipe') return
+    else if ('node' in act) {
       if (act.do === 'deleteNode') this.hasDeletedNode = true
       if (act.do === 'drain' || (act.do === 'cordon' && act.isOn)) this.cordoned.add(act.node)
       else this.cordoned.delete(act.node)

@@ -1,5 +1,6 @@
 import type { Chance } from './chance.ts'
 import { crashingImage, missingImage, sickImage, taskImage } from './engine.ts'
+import { type Restore, saved } from './saved.ts'
 import type { Size } from './size.ts'
 
 /** Where something of the user's lies. */
@@ -42,6 +43,15 @@ export type Act =
   | { readonly do: 'drain'; readonly node: string }
   /** The Node object only; its agent is told to come back. */
   | { readonly do: 'deleteNode'; readonly node: string }
+  | OperatorAct
+
+/** What is done to the store itself. */
+export type OperatorAct =
+  | { readonly do: 'backUp' }
+  /** The store is away for a while, and then as it was at the backup; control planes are stopped for it, or go on. */
+  | { readonly do: 'restore'; readonly downMs: number; readonly areStopped: boolean }
+  /** The store is empty for a while, and then gets its data back. */
+  | { readonly do: 'wipe'; readonly forMs: number }
 
 export interface App {
   readonly image: string
@@ -90,6 +100,7 @@ class Inventor {
   readonly #configs = new Set<string>()
   readonly #services = new Set<string>()
   readonly #cordoned = new Set<string>()
+  #restored: Restore | undefined
   #made = 0
   #version = 1
 
@@ -120,6 +131,7 @@ class Inventor {
       [mayLackNode ? 1 : 0, () => this.#cordon()],
       [this.#cordoned.size > 0 ? 1 : 0, () => this.#uncordon()],
       [0.4, () => this.#deleteNode()],
+      ...this.#operations(),
     ])
     return invent()
   }
@@ -258,6 +270,27 @@ class Inventor {
     const node = this.#someNode()
     this.#cordoned.delete(node)
     return [{ do: 'deleteNode', node }]
+  }
+
+  /** What is done to the store, with weights. */
+  #operations(): readonly (readonly [number, () => readonly Act[]])[] {
+    const hasBackup = this.#restored !== undefined
+    return [
+      hasBackup ? [2.5, () => this.#restore()] : [0.25, () => this.#backUp()],
+      [0.1, () => [{ do: 'wipe', forMs: this.#chance.pick([3000, 15_000, 40_000]) }]],
+    ]
+  }
+
+  #backUp(): readonly Act[] {
+    const sets = [this.#namespaces, this.#orphans, this.#held, this.#configs, this.#services, this.#cordoned]
+    this.#restored = saved(this.#apps, this.#pods, ...sets)
+    return [{ do: 'backUp' }]
+  }
+
+  /** The same backup may be put back more than once. */
+  #restore(): readonly Act[] {
+    this.#restored?.()
+    return [{ do: 'restore', downMs: this.#chance.pick([500, 3000, 20_000]), areStopped: this.#chance.is(0.5) }]
   }
 
   #someNode(): string {

@@ -5,6 +5,7 @@ import type { Store } from '../../controlplane/store/store.ts'
 import { must } from '../../lib/assert.ts'
 import { FakeClock } from '../../lib/clock.ts'
 import { type Log, type LogFields, silentLog } from '../../lib/log.ts'
+import type { Random } from '../../lib/random.ts'
 import { runSimAgent, type SimNode } from './agent.ts'
 import type { Chance } from './chance.ts'
 import { runSimApi, runSimControlPlane } from './control-plane.ts'
@@ -13,7 +14,7 @@ import { Monitor } from './monitor.ts'
 import { SimNet } from './net.ts'
 import type { Plant } from './plant.ts'
 import { SimProcess } from './process.ts'
-import { ProcessStore, type StoreFaults } from './store.ts'
+import { ProcessStore, type StoreFaults, type StoreState } from './store.ts'
 import { SimVolumes } from './volumes.ts'
 
 export interface WorldOptions {
@@ -40,7 +41,7 @@ export interface Agent {
   stop: AbortController
 }
 
-const leaseMs = 4000
+export const leaseMs = 4000
 const hashAtLength = 2 ** 14
 /** Within this a process that was stopped in good order has ended. */
 const stoppedByMs = 15_000
@@ -49,6 +50,7 @@ const stoppedByMs = 15_000
 export class SimWorld {
   readonly clock = new FakeClock()
   readonly store = new MemoryStore()
+  readonly storeState: StoreState = { isDown: false, gap: 0 }
   readonly net: SimNet
   readonly monitor: Monitor
   readonly nodes: readonly SimNode[]
@@ -70,6 +72,8 @@ export class SimWorld {
   /** How often each kind of fault has really struck. */
   readonly faults = new Map<string, number>()
   steps = 0
+  /** The store is empty for a while: a node that forgot its cluster now would join another. */
+  isWiped = false
 
   constructor({ chance, nodes, planes, nodeCpuMilli, plant, trace }: WorldOptions) {
     this.#chance = chance
@@ -93,6 +97,10 @@ export class SimWorld {
     for (let index = 0; index < planes; index++) this.planes.push(this.#newPlane(`plane-${index}`))
     for (const node of this.nodes) this.agents.push(this.#newAgent(node))
     this.startApi()
+  }
+
+  get random(): Random {
+    return this.#chance.random
   }
 
   get client(): Client {
@@ -248,6 +256,7 @@ export class SimWorld {
     const run = runSimControlPlane({
       ...{ process, net: this.net, log: this.#log(process) },
       store: this.#planted(store),
+      position: (opts) => store.position(opts),
       signal: stop.signal,
     })
     run.then(
@@ -290,7 +299,10 @@ export class SimWorld {
   }
 
   #storeFor(process: SimProcess, faults: StoreFaults): ProcessStore {
-    return new ProcessStore({ store: this.store, process, faults, committed: (commit) => this.monitor.committed(commit) })
+    return new ProcessStore({
+      ...{ store: this.store, state: this.storeState, process, faults },
+      committed: (commit) => this.monitor.committed(commit),
+    })
   }
 
   #planted(store: Store): Store {
