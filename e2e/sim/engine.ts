@@ -17,6 +17,10 @@ export const sickImage = 'sick'
 const callMs = 20_000
 const pullMs = 120_000
 
+/** Lists leave out a container, are those of when it began, or have one ended that runs. */
+export const engineLies = ['leavesOut', 'isOld', 'saysEnded'] as const
+export type EngineLie = (typeof engineLies)[number]
+
 export interface EngineFaults {
   /** Share of calls that go wrong, in any of the ways there are. */
   share: number
@@ -25,8 +29,7 @@ export interface EngineFaults {
   losesEvents: boolean
   /** Answers come up to this much later than their effect. */
   slowMs: number
-  /** Lists leave out a container, or are those of when it began. */
-  lies: 'leavesOut' | 'isOld' | undefined
+  lies: EngineLie | undefined
   /** Commands of this probe fail. */
   failingProbe: ProbeCommand | undefined
 }
@@ -61,6 +64,7 @@ export class SimEngine {
   believedUntilMs = 0
   readonly #clock: Clock
   readonly #random: Random
+  #believedEnded: string | undefined
   #oldList: readonly ContainerState[] = []
   readonly #watcher: EngineWatcher
 
@@ -148,6 +152,7 @@ export class SimEngine {
 
   /** From now on, or not any more. */
   async lie(how: EngineFaults['lies']): Promise<void> {
+    this.#believedEnded = undefined
     if (how === 'isOld') this.#oldList = await this.states()
     this.faults.lies = how
   }
@@ -166,8 +171,16 @@ export class SimEngine {
     if (lies === undefined) return states
     this.hasFailed = true
     if (lies === 'isOld') return this.#oldList
+    if (lies === 'saysEnded') return states.map((state) => (this.#saysEnded(state) ? ended(state) : state))
     const left = Math.floor(this.#random.next() * 2 * states.length)
     return states.filter((_, index) => index !== left)
+  }
+
+  /** The same one for as long as it lies, a sandbox or not. */
+  #saysEnded({ id, status }: ContainerState): boolean {
+    if (status !== 'running') return false
+    if (this.#believedEnded === undefined && this.#random.next() < 0.4) this.#believedEnded = id
+    return id === this.#believedEnded
   }
 
   #isFailing(command: string | undefined, image: string): boolean {
@@ -208,3 +221,8 @@ export class SimEngine {
     return kinds[Math.floor(this.#random.next() * kinds.length)]
   }
 }
+
+const ended = (state: ContainerState): ContainerState => ({
+  ...state,
+  ...{ status: 'exited', exitCode: 137, finishedMs: state.startedMs, pid: undefined },
+})

@@ -1,4 +1,5 @@
 import type { Chance } from './chance.ts'
+import { type EngineLie, engineLies } from './engine.ts'
 import type { Size } from './size.ts'
 
 /** What goes wrong at a time. Plain data, so that a run can be repeated without some of it. */
@@ -25,7 +26,7 @@ export type Fault =
   | { readonly kind: 'eventsLost'; readonly node: number; readonly forMs: number }
   /** Answers come late, some after whoever asked has given up. */
   | { readonly kind: 'engineSlow'; readonly node: number; readonly lateMs: number; readonly forMs: number }
-  | { readonly kind: 'engineLies'; readonly node: number; readonly how: 'leavesOut' | 'isOld'; readonly forMs: number }
+  | { readonly kind: 'engineLies'; readonly node: number; readonly how: EngineLie; readonly forMs: number }
   | { readonly kind: 'probesFail'; readonly node: number; readonly probe: 'check' | 'alive'; readonly forMs: number }
   /** The checkpoint's writes wait. */
   | { readonly kind: 'diskStands'; readonly node: number; readonly forMs: number }
@@ -139,7 +140,7 @@ function invent(chance: Chance, kind: Fault['kind'], size: Pick<Size, 'nodes' | 
     case 'engineSlow':
       return { kind, node, forMs, lateMs: chance.pick([2000, 8000, 30_000]) }
     case 'engineLies':
-      return { kind, node, forMs, how: chance.pick(['leavesOut', 'isOld']) }
+      return { kind, node, forMs, how: chance.pick(engineLies) }
     case 'probesFail':
       return { kind, node, forMs, probe: chance.pick(['check', 'alive']) }
     case 'messages':

@@ -1,4 +1,5 @@
 import { must } from '../../lib/assert.ts'
+import type { EngineLie } from './engine.ts'
 import type { Fault, TimedFault } from './faults.ts'
 import type { Agent, Plane, SimWorld } from './world.ts'
 
@@ -83,6 +84,7 @@ const handlers: { readonly [K in Fault['kind']]: Handler<K> } = {
   engineLies(fault, world) {
     const { engine } = agentOf(world, fault).node
     void engine.lie(fault.how)
+    world.happened(lieKind(fault.how))
     engine.believedUntilMs = Math.max(engine.believedUntilMs, world.clock.monotonicMs() + fault.forMs + lieEchoMs)
     return () => void engine.lie(undefined)
   },
@@ -221,6 +223,9 @@ const tellsItself: ReadonlySet<Fault['kind']> = new Set([
   'containerDies',
   'containerVanishes',
 ])
+
+/** Each way to lie is counted for itself too. */
+export const lieKind = (how: EngineLie): string => `engineLies ${how}`
 
 /** What was begun because of a lie takes so long. */
 const lieEchoMs = 30_000

@@ -1,7 +1,9 @@
 import { availableParallelism } from 'node:os'
 import { expect, test } from 'vitest'
 import { runBatch } from './batch.ts'
+import { engineLies } from './engine.ts'
 import { faultKinds } from './faults.ts'
+import { lieKind } from './inflict.ts'
 import { storeFaults } from './operator.ts'
 import { plants } from './plants.ts'
 import { type Outcome, runSeed } from './run.ts'
@@ -23,7 +25,7 @@ test('whatever goes wrong, in the end everything is as the user wished, and noth
   expect(failures, 'npm run sim -- --seed SEED --trace').toEqual([])
   expect(done).toBe(seeds)
   // All that can go wrong has gone wrong.
-  expect([...faultKinds, ...storeFaults].filter((kind) => !faults.has(kind))).toEqual([])
+  expect([...faultKinds, ...storeFaults, ...engineLies.map(lieKind)].filter((kind) => !faults.has(kind))).toEqual([])
 })
 
 test('seeds do the same however they are shared out among processes, and a failure is told', { timeout: 240_000 }, async () => {
