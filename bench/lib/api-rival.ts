@@ -1,8 +1,10 @@
 import { fork } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { noop } from 'cockatiel'
-import { Etcd3 } from 'etcd3'
+import { etcdStore } from '../../controlplane/store/etcd.ts'
+import { systemClock } from '../../lib/clock.ts'
+import { silentLog } from '../../lib/log.ts'
+import { systemRandom } from '../../lib/random.ts'
 import type { Peer } from './raw-https.ts'
 
 export interface Bare extends Disposable {
@@ -33,23 +35,24 @@ export interface RawEtcd extends Disposable {
   get(key: string): Promise<void>
 }
 
-/** The same etcd without an API server before it. */
-export function rawEtcd({ host, port, ca, cert, key }: Peer): RawEtcd {
-  const pem = (text: string): Buffer => Buffer.from(text)
-  const client = new Etcd3({
-    hosts: `https://${host}:${port}`,
-    credentials: { rootCertificate: pem(ca), certChain: pem(cert), privateKey: pem(key) },
-    faultHandling: { global: noop, host: () => noop },
-    grpcOptions: { 'grpc.ssl_target_name_override': 'localhost' },
+/** The same etcd without an API server before it, asked by the store that the API server uses. */
+export function rawEtcd({ host, port, ...tls }: Peer): RawEtcd {
+  const store = etcdStore({
+    endpoints: [`https://${host}:${port}`],
+    tls: { ...tls, serverName: 'localhost' },
+    clock: systemClock,
+    random: systemRandom,
+    log: silentLog,
   })
+  const { signal } = new AbortController()
   return {
-    async create(name, value) {
-      const { succeeded } = await client.if(name, 'Mod', '==', 0).then(client.put(name).value(value)).commit()
-      if (!succeeded) throw new Error(`the key ${name} is there already`)
+    async create(key, value) {
+      const transaction = { conditions: [{ key, modRevision: 0 }], writes: [{ put: key, value: Buffer.from(value) }] }
+      if (!(await store.commit(transaction, { signal })).committed) throw new Error(`the key ${key} is there already`)
     },
-    async get(name) {
-      if ((await client.get(name).buffer()) === null) throw new Error(`the key ${name} is not there`)
+    async get(key) {
+      if ((await store.get(key, { signal })).item === undefined) throw new Error(`the key ${key} is not there`)
     },
-    [Symbol.dispose]: () => client.close(),
+    [Symbol.dispose]: () => store.close(),
   }
 }
