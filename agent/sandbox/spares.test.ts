@@ -9,6 +9,7 @@ import { HollowRuntime } from '../runtime/hollow/hollow-runtime.ts'
 import type { Call, Fault } from '../runtime/hollow/script.ts'
 import { type ContainerState, isSpareUid, RuntimeError } from '../runtime/runtime.ts'
 import { createSandboxes } from './sandboxes.ts'
+import { Spares } from './spares.ts'
 
 const opts = { signal: new AbortController().signal }
 const running: AbortController[] = []
@@ -178,4 +179,56 @@ test('spares leave addresses to pods that cannot take one', async () => {
   world.newSandboxes(4)
   await world.pass(4_000)
   expect(await world.spares()).toEqual([])
+})
+
+test('one that comes back when another has been made in its place is too much, and goes', async () => {
+  const clock = new FakeClock()
+  const made: ContainerState[] = []
+  const there = new Set<string>()
+  const spares = new Spares({
+    ...{ size: 2, isBusy: () => false, clock, random: seededRandom(1), log: silentLog },
+    list: async () => made.filter(({ id }) => there.has(id)),
+    make: async () => {
+      const id = `c${made.length}`
+      const identity = { podUid: `spare-${id}`, podNamespace: '', podName: '', container: 'POD', attempt: 0, specHash: '' }
+      const state: ContainerState = {
+        ...{
+          id,
+          identity: { ...identity, role: 'sandbox' },
+          status: 'running',
+          image: '',
+          imageId: '',
+          createdMs: 0,
+          startedMs: 0,
+        },
+        ...{ finishedMs: undefined, exitCode: undefined, oomKilled: false, error: undefined, pid: 1, annotations: {} },
+      }
+      made.push(state)
+      there.add(id)
+      return state
+    },
+    keep: async () => true,
+    discard: async ({ id }) => void there.delete(id),
+    settle: () => undefined,
+  })
+  const controller = new AbortController()
+  running.push(controller)
+  void spares.run(controller.signal)
+  const pass = async (): Promise<void> => {
+    for (let i = 0; i < 40; i++) {
+      clock.step(50)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+  await pass()
+  const [out, other] = [spares.take(), spares.take()]
+  if (out === undefined || other === undefined) throw new Error('two spares are ready')
+  there.delete(other.id)
+  spares.taken(other)
+  await pass()
+  expect(there.size).toBe(3)
+  spares.giveBack(out)
+  await pass()
+  expect(there.size).toBe(2)
+  expect(there.has(spares.take()?.id ?? '')).toBe(true)
 })

@@ -61,10 +61,11 @@ export class Spares {
     this.#bell.ring()
   }
 
-  /** It was surely not taken. */
+  /** It was surely not taken. Another may have been made in its place: that one is too much then. */
   giveBack(spare: ContainerState): void {
     this.#out.delete(spare.id)
     this.#ready.push(spare)
+    this.#bell.ring()
   }
 
   /** Nobody knows whether it was taken, or where it is: the engine is asked. */
@@ -93,6 +94,7 @@ export class Spares {
     while (!signal.aborted) {
       try {
         if (this.#mustLook) await this.#look(signal)
+        await this.#trim(signal)
         while (await this.#makeOne(signal));
         this.#backoff.forget('spares')
       } catch (err) {
@@ -118,6 +120,14 @@ export class Spares {
     if (spare === undefined) return false
     this.#ready.push(spare)
     return true
+  }
+
+  async #trim(signal: AbortSignal): Promise<void> {
+    const { size, discard } = this.#options
+    while (this.#ready.length > size) {
+      const surplus = this.#ready.pop()
+      if (surplus !== undefined) await discard(surplus, { signal })
+    }
   }
 
   /** Finds the spares of an agent before this one, and what became of those whose end is unknown. */

@@ -116,10 +116,17 @@ function setDifferences({ sets, pods, deployments }: Seen): readonly string[] {
 }
 
 /** What was owned by a deployment that was deleted alone goes on, and belongs to the next of that name. */
-function orphanDifferences({ sets }: Seen, { orphans }: Wish): readonly string[] {
+function orphanDifferences({ sets, pods }: Seen, wish: Wish): readonly string[] {
   const free = sets.filter((set) => controllerOf(set) === undefined)
-  const appOf = ({ metadata }: ApiObject): string => `${metadata.namespace}/${metadata.labels?.['app']}`
-  return free.filter((set) => !orphans.has(appOf(set))).map((set) => `ReplicaSet ${set.metadata.name} has lost its owner`)
+  return free.flatMap((set) => {
+    const key = `${set.metadata.namespace}/${set.metadata.labels?.['app']}`
+    const app = wish.orphans.get(key)
+    if (app === undefined) return [`ReplicaSet ${set.metadata.name} has lost its owner`]
+    const own = pods.filter((pod) => controllerOf(pod)?.uid === set.metadata.uid && isActive(pod) && !isReady(pod))
+    const imageOf = (pod: Pod): string => pod.spec.containers[0]?.image ?? ''
+    const late = own.filter((pod) => !isBad(key, { ...app, image: imageOf(pod) }, wish))
+    return late.map((pod) => `pod ${pod.metadata.name}, left behind by its deployment, is not ready`)
+  })
 }
 
 function namespaceDifferences({ namespaces, placed }: Seen, wish: Wish): readonly string[] {
