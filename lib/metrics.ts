@@ -64,11 +64,17 @@ export function createMetrics(prefix: string, { process = false }: { process?: b
   }
 }
 
-/** Those of its event loop's delay wake the process a hundred times a second, used or not; `processUpkeep` has others. */
+/**
+ * Those of its event loop's delay wake the process a hundred times a second, used or not; `processUpkeep` has others.
+ * Those of what is open go through all of it each time: with a thousand connections a quarter of a busy process's time.
+ */
 function collectProcessMetrics(registry: Registry): void {
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 2 ** 31 - 1 })
   for (const what of ['min', 'max', 'mean', 'stddev', 'p50', 'p90', 'p99'])
     registry.removeSingleMetric(`nodejs_eventloop_lag_${what}_seconds`)
+  registry.removeSingleMetric('process_open_fds')
+  for (const what of ['handles', 'requests', 'resources'])
+    for (const end of ['', '_total']) registry.removeSingleMetric(`nodejs_active_${what}${end}`)
 }
 
 function combinations(labels: Labels): Record<string, string>[] {

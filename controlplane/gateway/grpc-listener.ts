@@ -13,9 +13,11 @@ import {
   type ControlMessage,
   NodeAgentService,
 } from '../../api/proto/agent.ts'
-import { parseTime } from '../../lib/clock.ts'
+import { type Clock, parseTime } from '../../lib/clock.ts'
+import type { Turns } from '../../lib/turns.ts'
 import { writeChunk } from '../../lib/writable.ts'
 import { Denied, type Listen, type SessionLine } from './line.ts'
+import { type PacedServer, pacedServer } from './paced-server.ts'
 import type { StreamCall } from './pod-streams.ts'
 import { RenewableCredentials, type ServerTls } from './server-tls.ts'
 
@@ -26,6 +28,9 @@ export interface GrpcListenerOptions {
   readonly signNode?: (node: string, csrPem: string) => Promise<Certificate>
   /** `host:port`; port 0 takes a free one, which `port` then gives. */
   readonly address: string
+  readonly clock: Pick<Clock, 'monotonicMs'>
+  /** How connections that come all at once are taken. */
+  readonly turns: Turns
 }
 
 type SessionCall = ServerDuplexStream<AgentMessage, ControlMessage>
@@ -42,6 +47,8 @@ const serverOptions = {
   'grpc.max_receive_message_length': maxMessageBytes,
   'grpc.max_send_message_length': maxMessageBytes,
   'grpc.max_concurrent_streams': 1000,
+  // Nobody asks it for its own statistics.
+  'grpc.enable_channelz': 0,
 }
 
 /** Agents over gRPC and mutual TLS. */
@@ -64,8 +71,14 @@ export function grpcListener(options: GrpcListenerOptions): Listen {
         )
       },
     })
-    const port = await bind(server, options)
-    return { port, close: () => server.forceShutdown() }
+    const { port, close } = await listenFor(server, options)
+    return {
+      port,
+      close() {
+        close()
+        server.forceShutdown()
+      },
+    }
   }
 }
 
@@ -113,9 +126,15 @@ function nodeOf(call: SessionCall | StreamCall | CertificateCall): string | unde
   return typeof name === 'string' && name.startsWith(nodePrefix) ? name.slice(nodePrefix.length) : undefined
 }
 
-function bind(server: Server, { address, tls }: GrpcListenerOptions): Promise<number> {
+function listenFor(server: Server, { address, tls, turns, clock }: GrpcListenerOptions): Promise<PacedServer> {
   const credentials = tls instanceof RenewableCredentials ? tls : new RenewableCredentials(tls)
-  return new Promise((resolve, reject) => {
-    server.bindAsync(address, credentials, (err, port) => (err === null ? resolve(port) : reject(err)))
+  const injector = server.createConnectionInjector(credentials)
+  const at = address.lastIndexOf(':')
+  return pacedServer({
+    host: address.slice(0, at),
+    port: Number(address.slice(at + 1)),
+    turns,
+    nowMs: () => clock.monotonicMs(),
+    take: (socket) => injector.injectConnection(socket),
   })
 }

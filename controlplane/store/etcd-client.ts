@@ -159,6 +159,7 @@ function clientOptions(endpoints: readonly string[], tls: EtcdTls | undefined): 
       'grpc.keepalive_timeout_ms': 5_000,
       'grpc.initial_reconnect_backoff_ms': 100,
       'grpc.max_reconnect_backoff_ms': 500,
+      'grpc.enable_channelz': 0,
       ...(tls?.serverName === undefined ? {} : { 'grpc.ssl_target_name_override': tls.serverName }),
     },
     ...(tls === undefined ? {} : { credentials: tlsCredentials(tls, pem) }),
