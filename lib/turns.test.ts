@@ -28,10 +28,10 @@ test('what takes little may all be done in one turn', async () => {
 
 test('when a turn has had its time the rest waits for the next ones, in the order of asking', async () => {
   const { work, done } = world()
-  const all = ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => work(name, 1.5))
+  const all = ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => work(name, 3))
   await null
   await null
-  expect(done, 'begun before 4 ms were over').toEqual(['a', 'b', 'c'])
+  expect(done, 'begun before 8 ms were over').toEqual(['a', 'b', 'c'])
   await turnOver()
   expect(done, 'now each is done before the next begins').toEqual(['a', 'b', 'c', 'd', 'e'])
   await turnOver()
@@ -39,13 +39,14 @@ test('when a turn has had its time the rest waits for the next ones, in the orde
   await Promise.all(all)
 })
 
-test('who comes later waits behind those who wait already, although the turn is young', async () => {
+test('who asks again stands behind those who wait, although the turn is young', async () => {
   const { work, done } = world()
-  const all = [work('a', 5), work('b', 5), work('c', 5)]
-  await turnOver()
-  all.push(work('d', 0))
-  await Promise.all(all)
-  expect(done).toEqual(['a', 'b', 'c', 'd'])
+  const again = async (): Promise<void> => {
+    await work('b', 1)
+    await work('b again', 1)
+  }
+  await Promise.all([work('a', 9), again(), work('c', 1)])
+  expect(done).toEqual(['a', 'b', 'c', 'b again'])
 })
 
 test('one that asks for a later turn gets it, however little there is to do', async () => {
@@ -65,10 +66,10 @@ test('long work in between leaves those who wait their share', async () => {
   const work = async (): Promise<void> => {
     const turn = turns.pass()
     if (turn !== undefined) await turn
-    nowMs += 2
+    nowMs += 4
   }
   const all = [work(), work(), work(), work(), work(), work(), work()]
-  nowMs += 16 // Work that did not ask.
+  nowMs += 40 // Work that did not ask.
   let turnsTaken = 0
   const finished = Promise.all(all).then(() => true)
   while (!(await Promise.race([finished, turnOver()]))) turnsTaken++
