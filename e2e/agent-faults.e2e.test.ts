@@ -1,19 +1,28 @@
 // The agent, its state folder, the control plane and the host fail; Docker goes on.
-import { cpSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { shellPod } from './example-image.ts'
 import { type FaultBed, makeBed } from './fault-bed.ts'
 import { eventually, ok, root } from './machine.ts'
 
 let bed: FaultBed
+const clockFolder = mkdtempSync(join(tmpdir(), 'skiff-e2e-clocks-'))
+/** By how many milliseconds the wall clock of a program is off; no such file: not at all. */
+const clockFile = (whose: 'control-plane' | 'agent'): string => join(clockFolder, whose)
 beforeAll(async () => {
-  bed = await makeBed({ name: 'agent' })
+  bed = await makeBed({
+    name: 'agent',
+    prepare: async ({ env }) => void Object.assign(env, { SKIFF_CLOCK: clockFile('control-plane') }),
+  })
 })
 afterAll(async () => {
   await bed[Symbol.asyncDispose]()
+  rmSync(clockFolder, { recursive: true })
 })
 
 const up = async (): Promise<void> => void ok(await bed.m.ctl('up'))
@@ -84,6 +93,50 @@ test('with the control plane away a crashed container is restarted, and nothing 
     },
   })
 })
+
+/** What a jump of a clock must leave as it is: since when who leads, is ready and serves. */
+async function standing(): Promise<string> {
+  const ready = '.status.conditions[?(@.type=="Ready")]'
+  const since = `jsonpath={range .items[*]}{.metadata.name} {${ready}.status} {${ready}.lastTransitionTime}{"\\n"}{end}`
+  return [
+    await bed.election(),
+    await bed.kubectl('get', 'nodes', '-o', since),
+    await bed.kubectl('get', 'pods', '-n', 'hello', '-o', since),
+    await bed.kubectl('get', 'nodes', '-o', 'jsonpath={.items[*].spec.taints}'),
+    await bed.kubectl('get', 'endpointslices', '-n', 'hello', '-o', 'jsonpath={.items[*].endpoints}'),
+  ].join('\n')
+}
+
+test.each(['control-plane', 'agent'] as const)(
+  'the clock of the %s jumps an hour ahead, and then two hours back',
+  async (whose) => {
+    if (whose === 'agent') {
+      bed.killAgent()
+      ok(
+        await bed.m.run(process.execPath, [join(root, 'dist/programs/ctl.mjs'), 'up'], {
+          env: { SKIFF_CLOCK: clockFile(whose) },
+        }),
+      )
+    }
+    const victim = await bed.victim('web')
+    await bed.harmless({
+      fault: `clock of the ${whose === 'agent' ? 'agent' : 'control plane'} an hour ahead, then two hours back, a container killed meanwhile`,
+      mayRestart: ({ id }) => id === victim.id,
+      act: async ({ isOver }) => {
+        const before = await standing()
+        for (const hours of [1, -1]) {
+          writeFileSync(clockFile(whose), String(hours * 3_600_000))
+          // Longer than heartbeats and looks at them are apart.
+          await sleep(12_000)
+          expect(await standing()).toBe(before)
+        }
+        ok(await bed.m.docker('kill', victim.id))
+        isOver()
+      },
+    })
+    rmSync(clockFile(whose))
+  },
+)
 
 test('etcd is killed', async () => {
   await bed.harmless({

@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 import { expect } from 'vitest'
+import { leaderKey } from '../controlplane/core.ts'
+import { etcdctlBinary } from '../deploy/etcd.ts'
 import { prepareImage } from './example-image.ts'
 import type { SeenContainer } from './invariants/judge.ts'
 import type { FaultRow } from './invariants/rows.ts'
@@ -19,6 +21,8 @@ export interface FaultBed extends AsyncDisposable {
   kubectl(...args: readonly string[]): Promise<string>
   apply(manifest: string): Promise<void>
   agentPid(): number
+  /** Changes with each leader; empty without one. */
+  election(): Promise<string>
   killAgent(): void
 }
 
@@ -47,6 +51,15 @@ export async function makeBed({ name, replicas = 3, prepare, upFlags = () => [],
     checker,
     agentPid,
     killAgent: () => void process.kill(agentPid(), 'SIGKILL'),
+    election: async () => {
+      const at = (name: string): string => join(m.dataDir, 'pki', name)
+      const tls = ['--cacert', at('etcd-ca.crt'), '--cert', at('etcd-client.crt'), '--key', at('etcd-client.key')]
+      const args = ['--endpoints', 'https://127.0.0.1:6445', ...tls, 'get', leaderKey, '-w', 'json']
+      const { kvs = [] } = JSON.parse(ok(await m.run(etcdctlBinary(), args))) as {
+        readonly kvs?: readonly { readonly create_revision: number }[]
+      }
+      return kvs.map(({ create_revision: revision }) => String(revision)).join()
+    },
     kubectl: async (...args) => ok(await m.kubectl(...args)),
     apply: async (text) => void ok(await m.run('kubectl', ['apply', '-f', '-'], { input: text })),
     victim: async (wanted) => {

@@ -42,6 +42,9 @@ export function clockOf(env: Readonly<Record<string, string | undefined>>, read:
   }
 }
 
+/** `ms` from now as the machine's own clock counts, by which libraries judge the deadlines that they are given. */
+export const machineTimeIn = (ms: number): number => Date.now() + ms
+
 /** For libraries that take a Date. */
 export const dateOf = (epochMs: number): Date => new Date(epochMs)
 

@@ -1,4 +1,5 @@
 import { type AbortOptions, sleep } from '../../lib/async.ts'
+import { machineTimeIn } from '../../lib/clock.ts'
 import { type EtcdClient, keyValueOf, revisionOf } from './etcd-client.ts'
 import { watchEtcd } from './etcd-watch.ts'
 import { LostError, renewLease } from './lease-renewal.ts'
@@ -164,6 +165,6 @@ async function checkHeld(client: EtcdClient, { key, createRevision }: Leadership
 /** Only frees the lease earlier than it would end by itself, so a failure is of no matter. */
 async function revoke(client: EtcdClient, { id }: Lease): Promise<void> {
   await client.calls.leaseClient
-    .leaseRevoke({ ID: id }, { deadline: client.options.clock.now() + 1_000 })
+    .leaseRevoke({ ID: id }, { deadline: machineTimeIn(1_000) })
     .catch((err: unknown) => client.options.log.debug('revoking a lease failed', { err }))
 }

@@ -4,7 +4,7 @@ import { Etcd3, type IOptions, type IKeyValue as RawKeyValue } from 'etcd3'
 import { must } from '../../lib/assert.ts'
 import { type AbortOptions, sleep, withDeadline } from '../../lib/async.ts'
 import { Backoff } from '../../lib/backoff.ts'
-import type { Clock } from '../../lib/clock.ts'
+import { type Clock, machineTimeIn } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
 import type { Random } from '../../lib/random.ts'
 import { asStatusError, isUnknownOutcome } from './etcd-errors.ts'
@@ -110,7 +110,7 @@ export class EtcdClient {
   call<T>(what: string, { signal }: AbortOptions, attempt: Attempt<T>): Promise<T> {
     const { clock } = this.options
     return this.#attempts(what, signal, (ms) =>
-      withDeadline({ clock, ms, signal, what }, () => attempt({ deadline: clock.now() + ms })),
+      withDeadline({ clock, ms, signal, what }, () => attempt({ deadline: machineTimeIn(ms) })),
     )
   }
 

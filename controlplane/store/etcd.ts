@@ -1,6 +1,7 @@
 import { timingSafeEqual } from 'node:crypto'
 import { isExpired } from '../../api/meta/status.ts'
 import { type AbortOptions, withDeadline } from '../../lib/async.ts'
+import { machineTimeIn } from '../../lib/clock.ts'
 import { campaignInEtcd } from './etcd-campaign.ts'
 import { EtcdClient, type EtcdOptions, type EtcdTls, prefixEnd, revisionOf } from './etcd-client.ts'
 import { watchEtcd } from './etcd-watch.ts'
@@ -83,7 +84,7 @@ export class EtcdStore implements Store {
   async defragment({ signal }: AbortOptions): Promise<void> {
     const { clock } = this.#client.options
     await withDeadline({ clock, ms: defragmentMs, signal, what: 'defragmenting etcd' }, () =>
-      this.#client.calls.maintenance.defragment({ deadline: clock.now() + defragmentMs }),
+      this.#client.calls.maintenance.defragment({ deadline: machineTimeIn(defragmentMs) }),
     )
   }
 
