@@ -88,6 +88,28 @@ test('an outage of the control plane is held against nobody', async () => {
   expect(isEvicted(world, 'p-n3')).toBe(false)
 }, 60_000)
 
+test.each([
+  ['in which a look failed', true],
+  ['in which a look waited for its answer', false],
+])(
+  'a short outage of the store, %s, is held against nobody',
+  async (_how, isRefused) => {
+    await using world = await threeNodes()
+    await live(world, 30_000, ['n1'])
+    if (isRefused) {
+      // The last sign of n2 is 30 s old, and the next could not be written.
+      world.away.is = true
+      await live(world, 5_000, ['n1'])
+      world.away.is = false
+    } else world.clock.step(11_000)
+    await live(world, 30_000, ['n1'])
+    expect(readyOf(world, 'n2')).toBe('True')
+    await live(world, 30_000, ['n1'])
+    expect(readyOf(world, 'n2')).toBe('Unknown')
+  },
+  60_000,
+)
+
 test('pods of a node that was deleted go without waiting for its agent', async () => {
   await using world = await threeNodes()
   await world.client.delete(Node, { name: 'n3' }, { signal: world.signal })

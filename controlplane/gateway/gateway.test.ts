@@ -1,8 +1,12 @@
 import { expect, test } from 'vitest'
+import { Lease } from '../../api/kinds/lease.ts'
 import { Service } from '../../api/kinds/service.ts'
 import { nodeIdentity } from '../../api/meta/request.ts'
+import { unavailable } from '../../api/meta/status.ts'
 import { type AgentMessage, type ControlMessage, Hello } from '../../api/proto/agent.ts'
 import { createInformers } from '../../client/informers.ts'
+import { Bell } from '../../lib/async.ts'
+import { parseTime } from '../../lib/clock.ts'
 import { silentLog } from '../../lib/log.ts'
 import { createMetrics } from '../../lib/metrics.ts'
 import { seededRandom } from '../../lib/random.ts'
@@ -11,6 +15,8 @@ import { createGateway, type Gateway } from './gateway.ts'
 import type { LineHandlers } from './line.ts'
 
 interface Bed {
+  /** While it is, nodes' leases cannot be written. */
+  readonly away: { is: boolean }
   readonly gateway: Gateway
   readonly handlers: () => LineHandlers
   pass(ms: number): Promise<void>
@@ -21,6 +27,7 @@ async function createBed(world: World): Promise<Bed> {
   const deps = { clock, random: seededRandom(1), log: silentLog }
   const informers = createInformers({ ...deps, client: world.client })
   let handlers: LineHandlers | undefined
+  const away = { is: false }
   const listen = async (given: LineHandlers) => {
     handlers = given
     return { port: undefined, close: () => undefined }
@@ -29,7 +36,16 @@ async function createBed(world: World): Promise<Bed> {
     ...deps,
     informers,
     client: world.client,
-    clientFor: (node) => world.as(nodeIdentity(node)),
+    clientFor: (node) => {
+      const client = world.as(nodeIdentity(node))
+      return {
+        ...client,
+        update: async (kind, object, opts) => {
+          if (away.is) throw unavailable('the store is away')
+          return await client.update(kind, object, opts)
+        },
+      }
+    },
     events: { record: () => undefined },
     clusterUid: 'cluster',
     epoch: () => 1,
@@ -39,6 +55,7 @@ async function createBed(world: World): Promise<Bed> {
   })
   for (const service of informers.services) service.run(signal).catch(() => undefined)
   return {
+    away,
     gateway,
     handlers: () => handlers ?? expect.fail('nobody listens'),
     async pass(ms) {
@@ -50,27 +67,37 @@ async function createBed(world: World): Promise<Bed> {
   }
 }
 
-/** What a node is told of services, in the order in which it is told. */
-function welcomed({ handlers }: Bed, node: string): readonly string[][] {
-  const tables: string[][] = []
+/** A session of a node, which says what is pushed to it. */
+function connected({ handlers }: Bed, node: string, told: (message: ControlMessage['message']) => void = () => undefined) {
   const nodeJson = JSON.stringify({ metadata: { name: node }, status: {} })
-  const hello: AgentMessage = { message: { $case: 'hello', value: Hello.create({ node, nodeJson }) } }
-  const messages = [hello]
+  const messages: AgentMessage[] = [{ message: { $case: 'hello', value: Hello.create({ node, nodeJson }) } }]
+  const more = new Bell()
   handlers()
     .session({
       node,
       messages: {
         next: async () => {
+          while (messages.length === 0) await more.wait({ signal: new AbortController().signal })
           const value = messages.shift()
-          return value === undefined ? await new Promise<never>(() => undefined) : { done: false, value }
+          return value === undefined ? { done: true, value } : { done: false, value }
         },
       },
-      send: async ({ message }: ControlMessage) => {
-        if (message?.$case === 'services') tables.push(message.value.services.map(({ key }) => key))
-      },
+      send: async ({ message }: ControlMessage) => told(message),
       onGone: () => undefined,
     })
     .catch(() => undefined)
+  return (message: AgentMessage['message']): void => {
+    messages.push({ message })
+    more.ring()
+  }
+}
+
+/** What a node is told of services, in the order in which it is told. */
+function welcomed(bed: Bed, node: string): readonly string[][] {
+  const tables: string[][] = []
+  connected(bed, node, (message) => {
+    if (message?.$case === 'services') tables.push(message.value.services.map(({ key }) => key))
+  })
   return tables
 }
 
@@ -106,4 +133,22 @@ test('a control plane that leads again tells nodes of the services of then, also
   await world.client.create(Service, service('four'), { signal })
   await bed.pass(2000)
   expect(after.at(-1)).toEqual(['default/four', 'default/one', 'default/three', 'default/two'])
+})
+
+test('a lease that could not be renewed is renewed as soon as the store is back, without waiting for the next heartbeat', async () => {
+  await using world = await createWorld()
+  const { signal, clock } = world
+  const bed = await createBed(world)
+  bed.gateway.run(signal).catch(() => undefined)
+  await bed.pass(500)
+  const say = connected(bed, 'node-1')
+  await bed.pass(10_000)
+  bed.away.is = true
+  say({ $case: 'heartbeat', value: { sequence: 1n } })
+  await bed.pass(3_000)
+  bed.away.is = false
+  const backMs = clock.now()
+  await bed.pass(1_500)
+  const renewed = world.cache.get(Lease, 'kube-node-lease/node-1')?.spec?.renewTime
+  expect(parseTime(renewed)).toBeGreaterThanOrEqual(backMs)
 })

@@ -51,6 +51,7 @@ export class NodeSession {
   readonly #nodeStatus = new LatestByKey<string>()
   #servicesSent: ServiceTable | undefined
   #leaseAtMs: number | undefined
+  #isRenewing = false
 
   constructor(node: string, line: SessionLine, deps: NodeSessionDeps) {
     this.node = node
@@ -130,11 +131,27 @@ export class NodeSession {
     const nowMs = this.#deps.clock.monotonicMs()
     if (this.#leaseAtMs !== undefined && nowMs - this.#leaseAtMs < leaseEveryMs) return
     this.#leaseAtMs = nowMs
-    // Not awaited: a slow store must not hold up what else the agent says. A lease that was not renewed is renewed next time.
-    this.#withDeadline('renewing the lease', (signal) => this.#deps.registration.beat({ signal })).catch((err: unknown) => {
-      this.#leaseAtMs = undefined
-      this.#deps.log.warn('cannot renew a node lease', { node: this.node, err })
-    })
+    // Not awaited: a slow store must not hold up what else the agent says. Handles its failures itself.
+    if (!this.#isRenewing) void this.#renewLease()
+  }
+
+  /** Again until it goes well: a store that comes back is to hear of the node before somebody calls it silent. */
+  async #renewLease(): Promise<void> {
+    const { registration, clock, log } = this.#deps
+    const { signal } = this.#ended
+    this.#isRenewing = true
+    try {
+      for (let isFirst = true; !signal.aborted; isFirst = false) {
+        try {
+          return await this.#withDeadline('renewing the lease', (inner) => registration.beat({ signal: inner }))
+        } catch (err) {
+          if (isFirst && !signal.aborted) log.warn('cannot renew a node lease, trying again', { node: this.node, err })
+        }
+        await sleep(clock, retryMs, signal).catch(() => undefined) // Aborted: the loop ends.
+      }
+    } finally {
+      this.#isRenewing = false
+    }
   }
 
   /** Sends what has changed, for as long as the agent takes it. */

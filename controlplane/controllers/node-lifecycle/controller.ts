@@ -30,7 +30,8 @@ export interface NodeLifecycleOptions {
 
 const leaseNamespace = 'kube-node-lease'
 const everyMs = 5000
-const gapMs = 3 * everyMs
+/** Also a look that had to wait for the API for so long was an outage of ours. */
+const gapMs = 2 * everyMs
 /** Kubernetes' eviction rate: a node in ten seconds. */
 const betweenTaintsMs = 10_000
 const writesAtOnce = 8
@@ -82,8 +83,13 @@ class NodeLifecycle {
 
   async look(context: ReconcileContext): Promise<void> {
     const { clock, informers } = this.#deps
-    // Proves that the API works and can be read: when not, this throws, and the next look finds a gap.
-    await context.client.list(Lease, { namespace: leaseNamespace, limit: 1, signal: context.signal })
+    // Proves that the API works and can be read. When not, no node could tell that it lives.
+    try {
+      await context.client.list(Lease, { namespace: leaseNamespace, limit: 1, signal: context.signal })
+    } catch (err) {
+      this.#liveness.missed()
+      throw err
+    }
     const nodes = informers.for(Node).list()
     this.#takeIn(nodes, clock.monotonicMs())
     for (const node of nodes) await this.#judge(node, context)

@@ -31,6 +31,11 @@ export class Liveness {
     return isGap
   }
 
+  /** A look failed: the next one comes after a gap, however soon. */
+  missed(): void {
+    this.#lookedAtMs = undefined
+  }
+
   /** Nobody moved for so long, and now somebody does: the fault was not theirs. Everybody starts afresh. */
   forgive(nowMs: number): void {
     for (const [node, { sign }] of this.#seen) this.#seen.set(node, { sign, atMs: nowMs })

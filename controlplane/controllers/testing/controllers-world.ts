@@ -2,10 +2,11 @@ import { Lease } from '../../../api/kinds/lease.ts'
 import { Node } from '../../../api/kinds/node.ts'
 import type { Pod as PodObject } from '../../../api/kinds/pod.ts'
 import { Pod } from '../../../api/kinds/pod.ts'
-import { isNotFound } from '../../../api/meta/status.ts'
+import { isNotFound, unavailable } from '../../../api/meta/status.ts'
 import { controllerServices } from '../../../client/controller.ts'
 import { createEventRecorder } from '../../../client/events.ts'
 import { createInformers, type Informers } from '../../../client/informers.ts'
+import { createClient } from '../../../client/typed-client.ts'
 import { FakeClock, formatMicroTime, formatTime } from '../../../lib/clock.ts'
 import { silentLog } from '../../../lib/log.ts'
 import { createMetrics } from '../../../lib/metrics.ts'
@@ -21,6 +22,8 @@ export interface ControllersWorld extends World, AsyncDisposable {
   pass(ms: number): Promise<void>
   /** What agents do: binds pods to `nodes` in turn, lets them become ready, ends those that are being deleted. */
   playAgents(nodes: readonly string[], isReady?: (pod: PodObject) => boolean): Promise<void>
+  /** While it is, the controllers' lists fail, as those of a store that does not answer. */
+  readonly away: { is: boolean }
   /** Stops the controllers, as when leadership is lost, and starts them again. */
   restart(): Promise<void>
 }
@@ -29,7 +32,14 @@ export interface ControllersWorld extends World, AsyncDisposable {
 export async function createControllersWorld(): Promise<ControllersWorld> {
   const clock = new FakeClock()
   const world = await createWorld({ clock })
-  const { client, signal } = world
+  const { signal } = world
+  const away = { is: false }
+  const { transport } = world.client
+  const client = createClient({
+    ...transport,
+    request: (request, opts) =>
+      away.is && request.verb === 'list' ? Promise.reject(unavailable('the store is away')) : transport.request(request, opts),
+  })
   const random = seededRandom(2)
   const common = { client, clock, random, log: silentLog }
   const informers = createInformers(common)
@@ -66,6 +76,7 @@ export async function createControllersWorld(): Promise<ControllersWorld> {
   }
   return {
     ...world,
+    away,
     informers,
     pass,
     async eventually(check, withinMs = 60_000) {
