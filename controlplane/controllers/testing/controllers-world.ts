@@ -3,10 +3,12 @@ import { Node } from '../../../api/kinds/node.ts'
 import type { Pod as PodObject } from '../../../api/kinds/pod.ts'
 import { Pod } from '../../../api/kinds/pod.ts'
 import { isNotFound, unavailable } from '../../../api/meta/status.ts'
+import type { Client } from '../../../client/client.ts'
 import { controllerServices } from '../../../client/controller.ts'
 import { createEventRecorder } from '../../../client/events.ts'
 import { createInformers, type Informers } from '../../../client/informers.ts'
 import { createClient } from '../../../client/typed-client.ts'
+import { isAbort } from '../../../lib/async.ts'
 import { FakeClock, formatMicroTime, formatTime } from '../../../lib/clock.ts'
 import { silentLog } from '../../../lib/log.ts'
 import { createMetrics } from '../../../lib/metrics.ts'
@@ -34,12 +36,7 @@ export async function createControllersWorld(): Promise<ControllersWorld> {
   const world = await createWorld({ clock })
   const { signal } = world
   const away = { is: false }
-  const { transport } = world.client
-  const client = createClient({
-    ...transport,
-    request: (request, opts) =>
-      away.is && request.verb === 'list' ? Promise.reject(unavailable('the store is away')) : transport.request(request, opts),
-  })
+  const client = clientOf(world, away)
   const random = seededRandom(2)
   const common = { client, clock, random, log: silentLog }
   const informers = createInformers(common)
@@ -51,7 +48,14 @@ export async function createControllersWorld(): Promise<ControllersWorld> {
   const stop = new AbortController()
   const informing = [...informers.services, events].map((one) => one.run(stop.signal))
   let leading = new AbortController()
-  let running = services.map((one) => one.run(leading.signal))
+  // One that is stopped while it still waits for what there is ends with that.
+  const start = (signal: AbortSignal): readonly Promise<void>[] =>
+    services.map((one) =>
+      one.run(signal).catch((err: unknown) => {
+        if (!isAbort(err, signal)) throw err
+      }),
+    )
+  let running = start(leading.signal)
   const breathe = async (): Promise<void> => {
     for (let i = 0; i < 8; i++) await new Promise((resolve) => setImmediate(resolve))
   }
@@ -104,7 +108,7 @@ export async function createControllersWorld(): Promise<ControllersWorld> {
       leading = new AbortController()
       metrics = createMetrics('skiff_')
       services = make()
-      running = services.map((one) => one.run(leading.signal))
+      running = start(leading.signal)
     },
     async [Symbol.asyncDispose]() {
       leading.abort()
@@ -113,6 +117,16 @@ export async function createControllersWorld(): Promise<ControllersWorld> {
       await world[Symbol.asyncDispose]()
     },
   }
+}
+
+/** Its lists fail while the store is away. */
+function clientOf(world: World, away: ControllersWorld['away']): Client {
+  const { transport } = world.client
+  return createClient({
+    ...transport,
+    request: (request, opts) =>
+      away.is && request.verb === 'list' ? Promise.reject(unavailable('the store is away')) : transport.request(request, opts),
+  })
 }
 
 /** A node that has just said that it is ready; `beat` keeps it alive. */
