@@ -53,6 +53,16 @@ test('an end in the future, of a clock that was set back, counts as now', () => 
   expect(attempt?.endedMs).toBe(50_000)
 })
 
+test('what was seen alive has ended since then, also when the engine has another clock', () => {
+  const clock = new TwoClocks()
+  const sightings = new Sightings(clock)
+  const ended = dead(0, clock.wallMs - 3_600_000)
+  sightings.observe([{ ...ended, status: 'running', finishedMs: undefined, exitCode: undefined, pid: 7 }])
+  clock.ms += 500
+  clock.wallMs += 500
+  expect(sightings.observe([ended]).attempts.get('web')?.[0]?.endedMs).toBe(50_000)
+})
+
 test('attempts come newest first, and the streak is read from the container, else its number is taken', () => {
   const clock = new TwoClocks()
   const seen = new Sightings(clock).observe([dead(0, 1000), dead(3, 1000, { streak: '1' }), dead(2, 1000, { streak: 'x' })])
