@@ -8,6 +8,8 @@ export interface BatchOptions {
   /** Processes at a time. */
   readonly jobs: number
   readonly isFaultFree?: boolean
+  /** Each seed without faults too, and both compared. */
+  readonly isCompared?: boolean
   /** Name of a bug to be planted. */
   readonly plant?: string
   /** Ends early after so many. */
@@ -54,12 +56,13 @@ export async function runBatch(options: BatchOptions): Promise<Summary> {
   return tally.summary()
 }
 
-function chunksOf({ first, count, jobs, isFaultFree = false, plant }: BatchOptions): Chunk[] {
+function chunksOf({ first, count, jobs, isFaultFree = false, isCompared = false, plant }: BatchOptions): Chunk[] {
   const size = Math.max(1, Math.min(mostPerChunk, Math.ceil(count / jobs)))
   return Array.from({ length: Math.ceil(count / size) }, (_, index) => ({
     first: first + index * size,
     count: Math.min(size, count - index * size),
     isFaultFree,
+    isCompared,
     ...(plant === undefined ? {} : { plant }),
   }))
 }

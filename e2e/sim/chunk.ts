@@ -1,6 +1,7 @@
 // A process of `npm run sim`: runs the seeds that its parent names, tells of each, and ends.
 import process from 'node:process'
 import { must } from '../../lib/assert.ts'
+import { compareSeed } from './compare.ts'
 import { plants } from './plants.ts'
 import { runSeed } from './run.ts'
 
@@ -8,6 +9,8 @@ export interface Chunk {
   readonly first: number
   readonly count: number
   readonly isFaultFree: boolean
+  /** Each seed without faults too, and both compared. */
+  readonly isCompared: boolean
   readonly plant?: string
 }
 
@@ -24,10 +27,10 @@ export interface SeedReport {
 
 const collectEvery = 50
 
-async function run({ first, count, isFaultFree, plant }: Chunk): Promise<void> {
+async function run({ first, count, isFaultFree, isCompared, plant }: Chunk): Promise<void> {
   const planted = plant === undefined ? {} : { plant: must(plants[plant], `a bug is called "${plant}"`) }
   for (let seed = first; seed < first + count; seed++) {
-    const { problem, hash, virtualMs, faults } = await runSeed({ seed, isFaultFree, ...planted })
+    const { problem, hash, virtualMs, faults } = await (isCompared ? compareSeed : runSeed)({ seed, isFaultFree, ...planted })
     const { user, system } = process.cpuUsage()
     const cpuMs = (user + system) / 1000
     const report: SeedReport = { seed, problem, hash, virtualMs, faults: [...faults], cpuMs, rssBytes: process.memoryUsage.rss() }

@@ -2,6 +2,7 @@
 //   --seeds N    how many (100)           --from S     the first one (1)
 //   --jobs J     processes at a time (one a core)
 //   --keepGoing  do not stop after ten failures      --plant NAME  with a bug of plants.ts
+//   --compare    each seed without faults too: what somebody named comes and goes as often
 //   --seed S     this one alone, here     --trace      with everything that happens     --calm  without faults
 import { availableParallelism } from 'node:os'
 import process from 'node:process'
@@ -18,6 +19,7 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     trace: { type: 'boolean', default: false },
     calm: { type: 'boolean', default: false },
+    compare: { type: 'boolean', default: false },
     plant: { type: 'string' },
   },
 })
@@ -47,6 +49,7 @@ async function runMany(): Promise<boolean> {
     count: numberOf('seeds'),
     jobs: Math.max(1, numberOf('jobs')),
     isFaultFree: values.calm,
+    isCompared: values.compare,
     ...(values.plant === undefined ? {} : { plant: values.plant }),
     mostFailures: values.keepGoing ? Infinity : 10,
     say: (line) => console.log(line),

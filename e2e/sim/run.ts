@@ -36,6 +36,8 @@ export interface Outcome {
   readonly counts: ReadonlyMap<string, number>
   /** How often each named object came and went. */
   readonly census: Census
+  /** Bare pods may have gone with a node that was silent or deleted. */
+  readonly mayLosePods: boolean
   /** How often each kind of fault has struck. */
   readonly faults: ReadonlyMap<string, number>
 }
@@ -88,6 +90,7 @@ async function run(plan: Plan, chance: Chance, { seed, plant = {}, trace }: RunO
   })
   const operator = new Operator(world)
   await world.pass(startMs)
+  const allFaults = [...faults, ...triggered(triggers)]
   const inflictor = new Inflictor(world)
   inflictor.schedule(faults)
   inflictor.watch(triggers)
@@ -96,7 +99,7 @@ async function run(plan: Plan, chance: Chance, { seed, plant = {}, trace }: RunO
   await world.pass(size.spanMs)
   inflictor.end()
   world.calm()
-  const settledMs = await settle(world, { workload, faults: [...faults, ...triggered(triggers)], isDone: () => user.isDone })
+  const settledMs = await settle(world, { workload, faults: allFaults, isDone: () => user.isDone })
   await Promise.race([done, Promise.resolve()])
   const { monitor, hash, steps } = world
   world.close()
@@ -110,6 +113,7 @@ async function run(plan: Plan, chance: Chance, { seed, plant = {}, trace }: RunO
     counts: monitor.counts,
     faults: world.faults,
     census: monitor.census,
+    mayLosePods: mayEvict(allFaults) || wishOf(workload).hasDeletedNode,
   }
 }
 

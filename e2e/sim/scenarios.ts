@@ -80,17 +80,6 @@ export const scenarios: Readonly<Record<string, readonly Plan[]>> = {
       triggers: [{ at: 'ADDED pods pod-1', faults: [crashAtCall(calls, 20_000)] }],
     }),
   ),
-  'a new leader does not tell nodes the past': times(0, 8000, 2000).map((atMs) =>
-    plan({
-      workload: [...at(1000, runPod), ...at(10_000, deletePod), ...at(11_000, deploy({}))],
-      faults: [
-        { atMs: 5000, fault: { kind: 'watchStands', plane: 1, forMs: 25_000 } },
-        { atMs: 7000 + atMs, fault: { kind: 'planeCrash', plane: 0, downMs: 20_000 } },
-      ],
-      planes: 2,
-      spanMs: 60_000,
-    }),
-  ),
   'a probed pod stays in service when its agent is started anew': [200, 2000, 10_000].flatMap((downMs) =>
     [3000, 15_000].map((atMs) =>
       plan({
@@ -116,12 +105,6 @@ export const scenarios: Readonly<Record<string, readonly Plan[]>> = {
           { kind: 'containerVanishes', node: 0, index: index + 1 },
         ),
       ],
-    }),
-  ),
-  'a pod that has ended keeps its address when its agent is started anew': [6000, 12_000].map((atMs) =>
-    plan({
-      workload: at(0, { ...runPod, image: 'task:1', restartPolicy: 'Never' }),
-      faults: [{ atMs, fault: { kind: 'agentCrash', node: 0, downMs: 2000 } }],
     }),
   ),
   'containers stay when their engine was silent, though their probes run commands': [20_000, 60_000].map((forMs) =>

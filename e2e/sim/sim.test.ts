@@ -6,11 +6,12 @@ import { faultKinds } from './faults.ts'
 import { lieKind } from './inflict.ts'
 import { storeFaults } from './operator.ts'
 import { plants } from './plants.ts'
-import { type Outcome, runSeed } from './run.ts'
+import { runSeed } from './run.ts'
 
 /** `npm test` runs these; `npm run sim -- --seeds N` runs any number. */
 const seeds = 2000
 const plantSeeds = 400
+const comparedSeeds = 60
 
 test('whatever goes wrong, in the end everything is as the user wished, and nothing that must not be was ever so', {
   timeout: 1_200_000,
@@ -38,8 +39,13 @@ test('seeds do the same however they are shared out among processes, and a failu
   expect(broken.failures[0]?.problem).toContain('without a fence')
 })
 
-test('without faults every workload comes to rest', { timeout: 60_000 }, async () => {
-  for (let seed = 0; seed < 8; seed++) expectWell(await runSeed({ seed, isFaultFree: true }))
+test('with faults everything comes and goes as often as without', { timeout: 240_000 }, async () => {
+  const { failures, done } = await runBatch({
+    ...{ first: 1, count: comparedSeeds, isCompared: true },
+    ...{ jobs: availableParallelism(), mostFailures: 3, say },
+  })
+  expect(failures, 'npm run sim -- --compare --from SEED --seeds 1').toEqual([])
+  expect(done).toBe(comparedSeeds)
 })
 
 test('a seed replays to the letter', { timeout: 60_000 }, async () => {
@@ -60,10 +66,6 @@ for (const [name, plant] of Object.entries(plants)) {
     for (let seed = 1; seed <= plantSeeds; seed++) if ((await runSeed({ seed, plant })).problem !== undefined) return
     expect.fail(`not found in ${plantSeeds} seeds`)
   })
-}
-
-function expectWell({ seed, problem }: Outcome): void {
-  expect(problem, `npm run sim -- --seed ${seed} --trace`).toBeUndefined()
 }
 
 const say = (line: string): void => console.log(line)
