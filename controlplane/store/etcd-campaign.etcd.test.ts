@@ -33,12 +33,21 @@ afterEach(async () => {
   await etcd[Symbol.asyncDispose]()
 })
 
+/** Of etcd, so far. */
+async function reads(): Promise<number> {
+  const text = await (await fetch(`${etcd.endpoint}/metrics`)).text()
+  const line = /^grpc_server_handled_total\{grpc_code="OK",grpc_method="Range".*\} (\d+)$/m.exec(text)
+  return Number(line?.[1] ?? Number.NaN)
+}
+
 const campaign = (store: EtcdStore) => store.campaign({ key, value: 'me', ttlMs, signal })
 
-test('a leader stays one for much longer than its lease', async () => {
+test('a leader stays one for much longer than its lease, and reads its key only when something was written', async () => {
   const leader = await campaign(first)
+  const before = await reads()
   await new Promise<void>((resolve) => void systemClock.after(ttlMs * 2, resolve))
   expect(leader.lost.aborted).toBe(false)
+  expect((await reads()) - before).toBeLessThanOrEqual(2)
   expect((await second.get(key, { signal })).item?.createRevision).toBe(leader.fence.createRevision)
   await leader.resign()
 })

@@ -16,6 +16,8 @@ interface Lease {
 
 /** Share of the lease's time after which we no longer count on it, for clocks that run at different speeds. */
 const trusted = 0.85
+/** Checks after which the key is read whatever the store says of itself. */
+const alwaysEvery = 16
 
 /**
  * Waits until the key is free, and takes it in one transaction. The lease is kept in the background until `lost` aborts
@@ -125,29 +127,39 @@ async function keep(client: EtcdClient, { fence, lease, lost }: Held): Promise<v
   let { sinceMs } = lease
   let end = endAfter(sinceMs)
   const signal = AbortSignal.any([lost.signal, client.closed])
-  const renewed = (atMs: number): void => {
+  let toldRevision: number | undefined
+  const renewed = (atMs: number, revision: number): void => {
+    toldRevision = revision
     if (atMs <= sinceMs || signal.aborted) return
     sinceMs = atMs
     end[Symbol.dispose]()
     end = endAfter(sinceMs)
   }
+  const told = (): number | undefined => toldRevision
   const { id, ttlMs } = lease
   try {
-    await Promise.race([renewLease(client, { id, ttlMs, renewed, signal }), checkOften(client, { fence, lease, signal })])
+    await Promise.race([renewLease(client, { id, ttlMs, renewed, signal }), checkOften(client, { fence, lease, told, signal })])
   } finally {
     end[Symbol.dispose]()
   }
 }
 
-async function checkOften(
-  client: EtcdClient,
-  { fence, lease, signal }: AbortOptions & { fence: Leadership['fence']; lease: Lease },
-): Promise<never> {
+interface CheckOptions extends AbortOptions {
+  readonly fence: Leadership['fence']
+  readonly lease: Lease
+  /** How far the store had come when the lease was last renewed. */
+  told(): number | undefined
+}
+
+async function checkOften(client: EtcdClient, { fence, lease, told, signal }: CheckOptions): Promise<never> {
   const { clock, log } = client.options
-  for (;;) {
+  let known: number | undefined
+  for (let checks = 0; ; checks++) {
     await sleep(clock, lease.ttlMs / 4, signal)
+    // Nothing was written since: nor was the key.
+    if (known !== undefined && known === told() && checks % alwaysEvery !== 0) continue
     try {
-      await checkHeld(client, fence, signal)
+      known = await checkHeld(client, fence, signal)
     } catch (err) {
       if (signal.aborted || err instanceof LostError) throw err
       log.warn('the leader could not read its key', { key: fence.key, err })
@@ -156,10 +168,11 @@ async function checkOften(
 }
 
 /** Somebody may have deleted the key itself. */
-async function checkHeld(client: EtcdClient, { key, createRevision }: Leadership['fence'], signal: AbortSignal): Promise<void> {
-  const { holder } = await read(client, key, signal)
+async function checkHeld(client: EtcdClient, { key, createRevision }: Leadership['fence'], signal: AbortSignal): Promise<number> {
+  const { holder, revision } = await read(client, key, signal)
   if (holder === undefined || keyValueOf(holder).createRevision !== createRevision)
     throw new LostError(`"${key}" is no longer ours`)
+  return revision
 }
 
 /** Only frees the lease earlier than it would end by itself, so a failure is of no matter. */

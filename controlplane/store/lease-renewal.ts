@@ -1,6 +1,6 @@
 import type { Etcd3 } from 'etcd3'
 import { type AbortOptions, Bell, sleep } from '../../lib/async.ts'
-import type { EtcdClient } from './etcd-client.ts'
+import { type EtcdClient, revisionOf } from './etcd-client.ts'
 
 /** The lease has ended, or what hung on it is somebody else's. */
 export class LostError extends Error {
@@ -11,7 +11,7 @@ export interface RenewalOptions extends AbortOptions {
   readonly id: string
   readonly ttlMs: number
   /** The lease lives for its whole time from `sinceMs`, of our monotonic clock. */
-  readonly renewed: (sinceMs: number) => void
+  readonly renewed: (sinceMs: number, revision: number) => void
 }
 
 type KeepAliveStream = Awaited<ReturnType<Etcd3['leaseClient']['leaseKeepAlive']>>
@@ -34,9 +34,9 @@ export async function renewLease(client: EtcdClient, options: RenewalOptions): P
   const bell = new Bell()
   let lines: readonly Line[] = []
   let lost: LostError | undefined
-  const answered = (line: Line, sinceMs: number, ttl: number): void => {
+  const answered = (line: Line, sinceMs: number, { ttl, revision }: Answer): void => {
     if (ttl <= 0) lost = new LostError(`lease ${id} has ended`)
-    else renewed(sinceMs)
+    else renewed(sinceMs, revision)
     const older = lines.slice(0, Math.max(0, lines.indexOf(line)))
     for (const one of older) one.close()
     lines = lines.filter((one) => !older.includes(one))
@@ -54,7 +54,7 @@ export async function renewLease(client: EtcdClient, options: RenewalOptions): P
       const newest = lines.at(-1)
       if (newest === undefined || (newest.silentForMs(nowMs) > ttlMs * patience && lines.length < maxLines)) {
         const line: Line = new Line(client, id, {
-          answered: (sinceMs, ttl) => answered(line, sinceMs, ttl),
+          answered: (sinceMs, answer) => answered(line, sinceMs, answer),
           broken: (err) => broken(line, err),
         })
         lines = [...lines, line]
@@ -69,8 +69,14 @@ export async function renewLease(client: EtcdClient, options: RenewalOptions): P
   }
 }
 
+interface Answer {
+  readonly ttl: number
+  /** How far the store had come. */
+  readonly revision: number
+}
+
 interface LineEvents {
-  readonly answered: (sinceMs: number, ttl: number) => void
+  readonly answered: (sinceMs: number, answer: Answer) => void
   readonly broken: (err: unknown) => void
 }
 
@@ -95,7 +101,8 @@ class Line {
       const stream = await this.#own.leaseClient.leaseKeepAlive()
       stream.on('data', (response) => {
         const sinceMs = this.#asked.shift()
-        if (sinceMs !== undefined && !this.#isClosed) answered(sinceMs, Number(response.TTL))
+        const answer = { ttl: Number(response.TTL), revision: revisionOf(response.header.revision) }
+        if (sinceMs !== undefined && !this.#isClosed) answered(sinceMs, answer)
       })
       stream.on('error', fail)
       stream.on('end', () => fail(new Error('etcd ended the renewal')))
