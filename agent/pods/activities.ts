@@ -4,7 +4,7 @@ import type { Activity } from './view.ts'
 export interface ActivitiesOptions {
   readonly shown: Map<string, Activity>
   /** Called when one ended, whatever its outcome. */
-  ended(): void
+  ended(activity: Activity): void
   failed(container: string, err: unknown): void
 }
 
@@ -34,6 +34,7 @@ export class Activities {
       } finally {
         signal.removeEventListener('abort', stop)
         this.#end(container, controller)
+        this.#options.ended(activity)
       }
     }
     const done = run()
@@ -64,7 +65,6 @@ export class Activities {
       this.#running.delete(container)
       this.#options.shown.delete(container)
     }
-    this.#options.ended()
   }
 }
 

@@ -23,13 +23,16 @@ export interface StepFacts {
 
 type Action = Exclude<Step, { readonly do: 'wait' | 'done' }>
 
+/** The container that a step made or started, when it changed no other one: undefined when anything may have changed. */
+export type Touched = string | undefined
+
 /** Carries out one step. What fails is noted as a wait of the thing that failed, so others of the pod go on. */
-export async function doStep(context: PodContext, step: Action, facts: StepFacts, signal: AbortSignal): Promise<void> {
+export async function doStep(context: PodContext, step: Action, facts: StepFacts, signal: AbortSignal): Promise<Touched> {
   const { pod, states } = facts
   switch (step.do) {
     case 'stop':
       for (const target of step.targets) beginStop(context, target, signal)
-      return
+      return undefined
     case 'remove':
       return await attempt(context, 'remove', signal, () => remove(context, step.ids, signal))
     case 'removeSandbox':
@@ -37,7 +40,7 @@ export async function doStep(context: PodContext, step: Action, facts: StepFacts
     case 'cleanUp':
       return await attempt(context, 'remove', signal, () => cleanUp(context, signal))
     default:
-      if (pod !== undefined) await doForPod(context, step, { ...facts, pod }, signal)
+      return pod === undefined ? undefined : await doForPod(context, step, { ...facts, pod }, signal)
   }
 }
 
@@ -48,23 +51,25 @@ async function doForPod(
   step: PodAction,
   { pod, states, slots }: StepFacts & { readonly pod: Pod },
   signal: AbortSignal,
-): Promise<void> {
+): Promise<Touched> {
   switch (step.do) {
-    case 'ensureSandbox':
+    case 'ensureSandbox': {
       // Neither needs the other.
-      await Promise.all([
+      const [touched] = await Promise.all([
         ensureSandbox(context, pod, states, signal),
         context.memory.volumesReady || isWaiting(context, 'volumes') ? undefined : prepareVolumes(context, pod, signal),
       ])
-      return
+      return touched
+    }
     case 'prepareVolumes':
-      return await prepareVolumes(context, pod, signal)
+      await prepareVolumes(context, pod, signal)
+      return undefined
     case 'fetchImage': {
       const { container } = step
       const activity = { kind: 'image', image: container.image ?? '', attempt: step.attempt } as const
       const work = (inner: AbortSignal): Promise<void> => fetchImage(context, { container, attempt: step.attempt, slots }, inner)
       context.activities.begin(container.name, activity, signal, work)
-      return
+      return undefined
     }
     case 'create':
       return await makeContainer(context, pod, step, signal)
@@ -73,7 +78,7 @@ async function doForPod(
     case 'postStart': {
       const work = (inner: AbortSignal): Promise<void> => runPostStart(context, step, inner)
       context.activities.begin(step.container.name, { kind: 'postStart', id: step.id }, signal, work)
-      return
+      return undefined
     }
     default:
       unreachable(step)
@@ -99,26 +104,32 @@ async function ensureSandbox(
   pod: Pod,
   states: readonly ContainerState[],
   signal: AbortSignal,
-): Promise<void> {
+): Promise<Touched> {
   const { deps, memory, backoffs, uid } = context
-  const hadOne = states.some(({ identity }) => identity.role === 'sandbox')
-  const wasRunning = states.some(({ identity, status }) => identity.role === 'sandbox' && status === 'running')
+  const before = states.filter(({ identity }) => identity.role === 'sandbox')
+  const hadOne = before.length > 0
+  const wasRunning = before.some(({ status }) => status === 'running')
   if (hadOne && !wasRunning) context.event('Normal', 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.')
   try {
-    memory.sandbox = await context.deadline(sandboxDeadlineMs, 'sandbox', signal, (inner) =>
+    const sandbox = await context.deadline(sandboxDeadlineMs, 'sandbox', signal, (inner) =>
       deps.sandboxes.ensure(pod, states, { signal: inner }),
     )
+    memory.sandbox = sandbox
     memory.sandboxRemoved = false
     context.clear('sandbox')
-    if (wasRunning) return
+    // Others than the one that it gave may have been removed.
+    const touched = before.every(({ id }) => id === sandbox.containerId) ? sandbox.containerId : undefined
+    if (wasRunning) return touched
     // One that dies at once must not be made again and again at full speed.
     const untilMs = deps.clock.monotonicMs() + backoffs.sandbox.next(uid)
     memory.waits.set('sandbox', { reason: 'SandboxChanged', message: '', untilMs })
+    return touched
   } catch (err) {
     signal.throwIfAborted()
     const message = `Failed to create pod sandbox: ${messageOf(err)}`
     context.event('Warning', 'FailedCreatePodSandBox', message)
     context.wait('sandbox', 'FailedCreatePodSandBox', message)
+    return undefined
   }
 }
 
@@ -167,7 +178,7 @@ async function cleanUp(context: PodContext, signal: AbortSignal): Promise<void> 
   memory.volumesCleaned = true
 }
 
-async function attempt(context: PodContext, key: string, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+async function attempt(context: PodContext, key: string, signal: AbortSignal, work: () => Promise<void>): Promise<undefined> {
   try {
     await work()
     context.clear(key)

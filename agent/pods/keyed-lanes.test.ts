@@ -38,6 +38,48 @@ test('a key added while it is worked on is worked on once more, never twice at a
   await ended
 })
 
+test('what is most likely known to whoever works on a key is looked at later, and at once when nobody does', async () => {
+  const clock = new FakeClock()
+  const controller = new AbortController()
+  const begun: string[] = []
+  let end: (untilMs?: number) => void = () => undefined
+  const lanes = new KeyedLanes({
+    lanes: 2,
+    clock,
+    failed: () => 5_000,
+    work: async (key) => {
+      begun.push(key)
+      return await new Promise<number | undefined>((resolve) => {
+        end = resolve
+      })
+    },
+  })
+  const ended = lanes.run(controller.signal)
+  lanes.addUnlessInWork('a', 1_000)
+  await settle()
+  expect(begun).toEqual(['a'])
+  lanes.addUnlessInWork('a', 1_000)
+  end(clock.monotonicMs() + 60_000)
+  await settle()
+  clock.step(999)
+  await settle()
+  expect(begun).toEqual(['a'])
+  clock.step(1)
+  await settle()
+  expect(begun).toEqual(['a', 'a'])
+  // Anything else is not put off by it.
+  lanes.addUnlessInWork('a', 1_000)
+  lanes.add('a')
+  end()
+  await settle()
+  expect(begun).toEqual(['a', 'a', 'a'])
+  end()
+  await settle()
+  expect(clock.nextTimerAt).toBeUndefined()
+  controller.abort(new Error('over'))
+  await ended
+})
+
 test('the number of lanes bounds the work, a time is kept, and a failure comes back after its delay', async () => {
   const clock = new FakeClock()
   const controller = new AbortController()

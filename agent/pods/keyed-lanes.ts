@@ -21,6 +21,8 @@ export class KeyedLanes {
   readonly #waiting = new Set<string>()
   readonly #inWork = new Set<string>()
   readonly #again = new Set<string>()
+  /** Worked on now, and again so much later. */
+  readonly #later = new Map<string, number>()
   readonly #timers = new Map<string, Disposable>()
   readonly #bells = new Set<Bell>()
   readonly #reliefLanes = new Set<Promise<void>>()
@@ -44,12 +46,19 @@ export class KeyedLanes {
     for (const bell of this.#bells) bell.ring()
   }
 
+  /** Like `add`; but when it is worked on now, the next work begins no sooner than so long after the end of this one. */
+  addUnlessInWork(key: string, delayMs: number): void {
+    if (this.#inWork.has(key)) this.#later.set(key, delayMs)
+    else this.add(key)
+  }
+
   /** No more timer for this key. */
   forget(key: string): void {
     this.#timers.get(key)?.[Symbol.dispose]()
     this.#timers.delete(key)
     this.#waiting.delete(key)
     this.#again.delete(key)
+    this.#later.delete(key)
   }
 
   /** Works until aborted; resolves when all lanes have ended. */
@@ -106,10 +115,13 @@ export class KeyedLanes {
       })
     try {
       untilMs = await work(key, signal)
+      const laterMs = this.#later.get(key)
+      if (laterMs !== undefined) untilMs = Math.min(untilMs ?? Number.POSITIVE_INFINITY, clock.monotonicMs() + laterMs)
     } catch (err) {
       if (!isAbort(err, signal)) untilMs = clock.monotonicMs() + failed(key, err)
     } finally {
       this.#inWork.delete(key)
+      this.#later.delete(key)
       late?.[Symbol.dispose]()
       if (isSlow) {
         this.#slow--
@@ -118,10 +130,10 @@ export class KeyedLanes {
     }
     if (signal.aborted) return
     if (this.#again.delete(key)) this.add(key)
-    else if (untilMs !== undefined) this.#later(key, untilMs - clock.monotonicMs())
+    else if (untilMs !== undefined) this.#setTimer(key, untilMs - clock.monotonicMs())
   }
 
-  #later(key: string, delayMs: number): void {
+  #setTimer(key: string, delayMs: number): void {
     this.#timers.get(key)?.[Symbol.dispose]()
     this.#timers.set(
       key,

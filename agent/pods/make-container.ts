@@ -11,8 +11,16 @@ const shownErrorMs = 1_000
 
 type CreateStep = Extract<Step, { readonly do: 'create' }>
 
-/** Makes the container and starts it. What stands in the way is noted with the reason that Kubernetes gives. */
-export async function makeContainer(context: PodContext, pod: Pod, step: CreateStep, signal: AbortSignal): Promise<void> {
+/**
+ * Makes the container and starts it, and gives its id if it was. What stands in the way is noted with the reason that
+ * Kubernetes gives.
+ */
+export async function makeContainer(
+  context: PodContext,
+  pod: Pod,
+  step: CreateStep,
+  signal: AbortSignal,
+): Promise<string | undefined> {
   const { container } = step
   const isGated = needsGate(context, container)
   let id: string
@@ -21,10 +29,10 @@ export async function makeContainer(context: PodContext, pod: Pod, step: CreateS
   } catch (err) {
     signal.throwIfAborted()
     createFailed(context, container, err)
-    return
+    return undefined
   }
   context.event('Normal', 'Created', `Created container: ${container.name}`, container.name)
-  await startContainer(context, { id, container, isGated }, signal)
+  return await startContainer(context, { id, container, isGated }, signal)
 }
 
 async function create(context: PodContext, pod: Pod, step: CreateStep, isGated: boolean, signal: AbortSignal): Promise<string> {
@@ -35,7 +43,14 @@ async function create(context: PodContext, pod: Pod, step: CreateStep, isGated: 
   if (sandbox === undefined || image === undefined) throw new Error('sandbox and image must be there before a container is made')
   return await context.deadline(callDeadlineMs, 'create', signal, async (inner) => {
     const opts = { signal: inner }
-    const folder = await deps.volumes.filesFolder(context.uid, opts)
+    const podFiles = async (): Promise<readonly Mount[]> =>
+      deps.podFiles(pod, sandbox.ip, await deps.volumes.filesFolder(context.uid, opts))
+    const [mounts, files, gate, terminationLog] = await Promise.all([
+      volumeMounts(context, container, inner),
+      podFiles(),
+      isGated ? deps.sandboxes.gate(opts) : undefined,
+      deps.volumes.terminationLog(context.uid, container.name, attempt, opts),
+    ])
     const { spec, skipped } = containerSpec({
       pod,
       container,
@@ -49,10 +64,8 @@ async function create(context: PodContext, pod: Pod, step: CreateStep, isGated: 
         namespace: namespaceOf(pod),
         links: pod.spec.enableServiceLinks !== false,
       }),
-      volumeMounts: await volumeMounts(context, container, inner),
-      files: await deps.podFiles(pod, sandbox.ip, folder),
-      gate: isGated ? await deps.sandboxes.gate(opts) : undefined,
-      terminationLog: await deps.volumes.terminationLog(context.uid, container.name, attempt, opts),
+      volumeMounts: mounts,
+      ...{ files, gate, terminationLog },
     })
     for (const { source, keys } of skipped) {
       const message = `Keys [${keys.join(', ')}] from the EnvFrom ${source} were skipped since they are considered invalid environment variable names.`
@@ -105,7 +118,8 @@ export interface StartTarget {
   readonly isGated: boolean
 }
 
-export async function startContainer(context: PodContext, target: StartTarget, signal: AbortSignal): Promise<void> {
+/** Gives its id if it was started. */
+export async function startContainer(context: PodContext, target: StartTarget, signal: AbortSignal): Promise<string | undefined> {
   const { id, container, isGated } = target
   const { name } = container
   try {
@@ -113,16 +127,20 @@ export async function startContainer(context: PodContext, target: StartTarget, s
     await context.deadline(callDeadlineMs, 'start', signal, (inner) => context.deps.runtime.start(id, { signal: inner }))
   } catch (err) {
     signal.throwIfAborted()
-    if (isGated && err instanceof RuntimeError && err.code === 'CannotRun') return await withoutGate(context, id, name, signal)
+    if (isGated && err instanceof RuntimeError && err.code === 'CannotRun') {
+      await withoutGate(context, id, name, signal)
+      return undefined
+    }
     const message = `failed to start container "${name}": ${messageOf(err)}`
     context.event('Warning', 'Failed', `Error: ${message}`, name)
     if (err instanceof RuntimeError && err.code === 'CannotRun') cannotRun(context, name, message)
     else context.wait(`container/${name}`, 'RunContainerError', message)
-    return
+    return undefined
   }
   context.event('Normal', 'Started', `Started container ${name}`, name)
   context.clear(`container/${name}`)
   context.clear(`image/${name}`)
+  return id
 }
 
 /** Whether it is the gate's fault or the container's is seen when the same is made without a gate, at once. */

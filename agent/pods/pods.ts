@@ -18,6 +18,8 @@ export interface PodsOptions {
 }
 
 const listDeadlineMs = 60_000
+/** What a pod's worker has most likely done itself is looked at so much later. */
+const ownDoingMs = 1_000
 /** The engine answers sooner unless something is wrong with it, or with one container. */
 const relief = { afterMs: 5_000, most: 64 } as const
 
@@ -136,6 +138,7 @@ class PodsService implements Pods {
       try {
         for await (const event of runtime.events({ signal })) {
           if (event.type === 'gap') relist.ring()
+          else if (event.isBeginning === true) lanes.addUnlessInWork(event.podUid, ownDoingMs)
           else lanes.add(event.podUid)
         }
       } catch (err) {

@@ -28,6 +28,31 @@ test('a pod is brought up at once and reported as running and ready', async () =
   expect(world.reasons).toEqual(['Pulled', 'Created', 'Started'])
 })
 
+test('a new pod is listed once before it runs, and once more a little later', async () => {
+  const lists: string[] = []
+  const faults: PodWorldOptions['faults'] = (call, what) => {
+    if (call === 'list' && what === 'uid-1') lists.push(what)
+    return undefined
+  }
+  await started({ faults })
+  world.desired.put(testPod())
+  await world.settle()
+  expect(world.condition('Ready')).toBe('True')
+  expect(lists).toHaveLength(1)
+  await world.pass(1_000)
+  expect(lists).toHaveLength(2)
+})
+
+test('an image that fails to come while the sandbox is made is told of, and the pod runs when it has come', async () => {
+  let isThere = false
+  const registry = (ref: string) => (isThere ? { ref } : { error: 'no such host' })
+  await started({ images: [], registry }, testPod())
+  expect(world.status().containerStatuses?.[0]?.state).toMatchObject({ waiting: { reason: 'ErrImagePull' } })
+  isThere = true
+  await world.pass(15_000)
+  expect(world.condition('Ready')).toBe('True')
+})
+
 test('a crashing container is restarted at once, then after 10 s, then after 20 s', async () => {
   await started({ script: crashing }, testPod())
   await world.pass(1500)

@@ -6,7 +6,7 @@ import { configVersions } from './config-versions.ts'
 import type { StatusFacts } from './container-status.ts'
 import { type Backoffs, messageOf, PodContext } from './context.ts'
 import type { PodsDeps } from './deps.ts'
-import { doStep } from './do-step.ts'
+import { doStep, type Touched } from './do-step.ts'
 import type { PullSlots } from './fetch-image.ts'
 import { LastWords } from './last-words.ts'
 import { nextStep } from './next-step.ts'
@@ -58,6 +58,11 @@ export class PodWorker {
   readonly #toldBackOff = new Set<string>()
   /** Versions of the ConfigMaps and Secrets that the pod uses. */
   #configs = ''
+  #isDoing = false
+  /** Something may have happened to containers that were seen before. */
+  #mustList = false
+  /** An activity that leaves containers alone has ended, and this was not looked at yet. */
+  #hasNews = false
   /** Fingerprint of what was last seen, by which a relist finds out whether there is something new. */
   #print = ''
 
@@ -67,7 +72,12 @@ export class PodWorker {
     this.#sightings = new Sightings(deps.clock)
     const activities = new Activities({
       shown: this.#memory.activities,
-      ended: () => options.ring(),
+      ended: ({ kind }) => {
+        // What has been stopped is looked for.
+        if (kind === 'stop') this.#mustList = true
+        if (kind !== 'stop' && this.#isDoing) this.#hasNews = true
+        else options.ring()
+      },
       failed: (container, err) => {
         deps.log.warn('a container activity failed', { podUid: uid, container, err })
         this.#context.wait(`container/${container}`, 'Error', messageOf(err))
@@ -82,9 +92,22 @@ export class PodWorker {
   }
 
   async sync(signal: AbortSignal): Promise<SyncResult> {
+    this.#isDoing = true
+    try {
+      return await this.#doSteps(signal)
+    } finally {
+      this.#isDoing = false
+      // It ended for another reason than that nothing was left to do.
+      if (this.#hasNews) this.#options.ring()
+      this.#hasNews = false
+    }
+  }
+
+  async #doSteps(signal: AbortSignal): Promise<SyncResult> {
     const { clock, desired } = this.#options.deps
     let states = await this.#list(signal)
     for (let count = 0; count < maxSteps; count++) {
+      this.#hasNews = false
       const isRemoved = desired.pod(this.#options.uid) === undefined && desired.isRemoved(this.#options.uid)
       await this.#follow(signal)
       if (this.#pod === undefined && !isRemoved) return { gone: false, untilMs: undefined }
@@ -92,8 +115,8 @@ export class PodWorker {
       const step = this.#decide(seen, isRemoved)
       if (step.do === 'wait') return { gone: false, untilMs: this.#lookAgainMs(step.untilMs) }
       if (step.do === 'done') return this.#done(isRemoved)
-      await doStep(this.#context, step, { pod: this.#pod, states, slots: this.#options.slots }, signal)
-      if (!leavesContainers.has(step.do)) states = await this.#list(signal)
+      const touched = await doStep(this.#context, step, { pod: this.#pod, states, slots: this.#options.slots }, signal)
+      if (!leavesContainers.has(step.do)) states = await this.#lookAfter(states, touched, signal)
     }
     return { gone: false, untilMs: clock.monotonicMs() }
   }
@@ -109,12 +132,29 @@ export class PodWorker {
   }
 
   async #list(signal: AbortSignal): Promise<readonly ContainerState[]> {
+    this.#mustList = false
     const { runtime } = this.#options.deps
     const states = await this.#context.deadline(listDeadlineMs, 'list', signal, (inner) =>
       runtime.listPod(this.#options.uid, { signal: inner }),
     )
     this.#print = fingerprint(states)
     return states
+  }
+
+  /**
+   * What there is after a step. Where that has changed one container only, the others are taken for what they were a
+   * moment ago: if something happens to them meanwhile, an event or the next relist says so.
+   */
+  async #lookAfter(states: readonly ContainerState[], touched: Touched, signal: AbortSignal): Promise<readonly ContainerState[]> {
+    if (touched === undefined || this.#mustList) return await this.#list(signal)
+    const { runtime } = this.#options.deps
+    const state = await this.#context.deadline(listDeadlineMs, 'look', signal, (inner) =>
+      runtime.state(touched, { signal: inner }),
+    )
+    if (state === undefined || state.identity.podUid !== this.#options.uid) return await this.#list(signal)
+    const now = [...states.filter(({ id }) => id !== touched), state]
+    this.#print = fingerprint(now)
+    return now
   }
 
   /** Takes over a changed object; what its configuration stood in the way of is tried again. */

@@ -99,6 +99,17 @@ export function runtimeConformance(name: string, make: () => Promise<Conformance
     expect(await runtime.listPod('uid-nobody', opts)).toEqual([])
   })
 
+  test(`${name}: one container is looked at alone, and one that is gone is none`, async () => {
+    const spec = testSpec(subject.image, { ...subject.waitForever, annotations: { ip: '10.1.2.3' } }, 'uid-alone')
+    const id = await runtime.create(spec, opts)
+    made.push(id)
+    expect(await runtime.state(id, opts)).toMatchObject({ id, identity: spec.identity, status: 'created' })
+    await runtime.start(id, opts)
+    expect(await runtime.state(id, opts)).toEqual(await stateOf(id))
+    await runtime.remove(id, opts)
+    expect(await runtime.state(id, opts)).toBeUndefined()
+  })
+
   test(`${name}: a started container runs, and starting it again is fine`, async () => {
     const id = await create(subject.waitForever)
     await runtime.start(id, opts)

@@ -92,7 +92,13 @@ export interface ContainerState {
 }
 
 export type ContainerEvent =
-  | { readonly type: 'changed'; readonly podUid: string; readonly containerId: string }
+  | {
+      readonly type: 'changed'
+      readonly podUid: string
+      readonly containerId: string
+      /** It was made, renamed or started, as whoever works on the pod does: less urgent than an end that nobody asked for. */
+      readonly isBeginning?: boolean
+    }
   /** Events may have been lost: list again. */
   | { readonly type: 'gap' }
 
@@ -159,6 +165,8 @@ export interface Runtime {
   list(opts: AbortOptions): Promise<readonly ContainerState[]>
   /** One pod's containers. */
   listPod(podUid: string, opts: AbortOptions): Promise<readonly ContainerState[]>
+  /** One container of Skiff; undefined when it is gone. */
+  state(id: string, opts: AbortOptions): Promise<ContainerState | undefined>
   /** Gives the existing container when one of the same name (pod UID, container, attempt) is there. */
   create(spec: ContainerSpec, opts: AbortOptions): Promise<string>
   /** Started already is fine. CannotRun: the command does not exist and the like; the state then says `exited` or `created` with an error. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
-import { chmod, mkdir, readFile, readlink, rename, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, open, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import process from 'node:process'
 import { type AbortOptions, sleep } from '../../lib/async.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { mustRun, type RunCommand } from '../host/command.ts'
@@ -74,20 +75,30 @@ export class Gates {
     }
   }
 
+  /** Whether the container's first process still runs. */
+  isThere(target: GateTarget): Promise<boolean> {
+    return isOf(target)
+  }
+
   /** Sets the host name that a container's processes see. Throws NotFound when the container has ended. */
   async name(target: GateTarget, hostname: string, opts: AbortOptions): Promise<void> {
-    const { pid } = target
     // It goes into a script.
     if (!/^[a-z0-9]([-.a-z0-9]{0,61}[a-z0-9])?$/i.test(hostname))
       throw new RuntimeError('InvalidSpec', `"${hostname}" is no host name`)
-    const namespace = await readlink(`/proc/${pid}/ns/uts`).catch(() => '')
-    if (namespace === (await readlink('/proc/self/ns/uts')))
-      throw new RuntimeError('InvalidSpec', 'the container has the host’s own host name')
-    // The process id was the container's when the namespace was read if it is so now. The script sees whether it got that one.
-    if (!(await isOf(target))) throw new RuntimeError('NotFound', 'the container ended before it had its host name')
-    const script = `[ "$(readlink /proc/self/ns/uts)" = "${namespace}" ] && echo ${hostname} >/proc/sys/kernel/hostname`
-    const command = { program: 'nsenter', args: [`--uts=/proc/${pid}/ns/uts`, 'sh', '-c', script] }
-    await mustRun(this.#options.run, 'set the host name of a container', command, opts)
+    const ended = new RuntimeError('NotFound', 'the container ended before it had its host name')
+    // Held open, so that it is this namespace whoever has the process id afterwards.
+    const namespace = await open(`/proc/${target.pid}/ns/uts`).catch(() => undefined)
+    if (namespace === undefined) throw ended
+    try {
+      if ((await namespace.stat()).ino === (await stat('/proc/self/ns/uts')).ino)
+        throw new RuntimeError('InvalidSpec', 'the container has the host’s own host name')
+      // The process id was the container's when the namespace was opened if it is so now.
+      if (!(await isOf(target))) throw ended
+      const args = [`--uts=/proc/${process.pid}/fd/${namespace.fd}`, 'sh', '-c', `echo ${hostname} >/proc/sys/kernel/hostname`]
+      await mustRun(this.#options.run, 'set the host name of a container', { program: 'nsenter', args }, opts)
+    } finally {
+      await namespace.close()
+    }
   }
 
   /**
@@ -100,8 +111,8 @@ export class Gates {
     await this.#nameIfThere(target, hostname, opts)
     const untilMs = clock.monotonicMs() + openMs
     for (;;) {
-      const process = await nameOfProcess(target)
-      if (process !== waitingName && !isRuntimes(process)) return process !== failedName
+      const name = await nameOfProcess(target)
+      if (name !== waitingName && !isRuntimes(name)) return name !== failedName
       if (clock.monotonicMs() >= untilMs) throw new RuntimeError('Timeout', 'the gate of the container does not open')
       await sleep(clock, lookMs, opts.signal)
     }
@@ -118,7 +129,7 @@ export class Gates {
 }
 
 /** What low-level runtimes call a container's first process until it becomes the container's program. */
-const isRuntimes = (process: string | undefined): boolean => process !== undefined && /^(runc:|crun|youki:)/.test(process)
+const isRuntimes = (name: string | undefined): boolean => name !== undefined && /^(runc:|crun|youki:)/.test(name)
 
 /** What the kernel calls the container's first process; undefined when that has ended. */
 async function nameOfProcess(target: GateTarget): Promise<string | undefined> {

@@ -37,7 +37,7 @@ export async function podFiles(pod: Pod, ip: string, folder: string, options: Po
   ])
   if (!isHostNetwork) files.set('hostname', `${hostnameOf(pod)}\n`)
   await mkdir(folder, { recursive: true, mode: 0o755 })
-  for (const [name, text] of files) await writeIfChanged(join(folder, name), text)
+  await Promise.all([...files].map(([name, text]) => writeIfChanged(join(folder, name), text)))
   return [...files.keys()].map((name) => ({ source: join(folder, name), target: `/etc/${name}`, readOnly: false }))
 }
 

@@ -36,7 +36,7 @@ export interface SandboxesOptions {
   /** How sandboxes are connected; by `run` unless said otherwise. */
   readonly wiring?: Pick<Wiring, 'make' | 'ensure' | 'remove'>
   /** How their containers get their host names; without it none is prepared ahead, and none that was can be used. */
-  readonly gates?: Pick<Gates, 'program' | 'open' | 'name'>
+  readonly gates?: Pick<Gates, 'program' | 'open' | 'isThere'>
   /** Sandboxes prepared ahead; none without it. */
   readonly spares?: Pick<SparesOptions, 'size' | 'isBusy' | 'random'>
   readonly clock: Clock
@@ -99,7 +99,7 @@ class DockerSandboxes implements Sandboxes, Service {
     return await this.#gates().open({ containerId: id, pid }, hostname, opts)
   }
 
-  #gates(): Pick<Gates, 'program' | 'open' | 'name'> {
+  #gates(): Pick<Gates, 'program' | 'open' | 'isThere'> {
     const { gates } = this.#options
     if (gates === undefined) throw new RuntimeError('Unavailable', 'this node has no program for gates')
     return gates
@@ -175,7 +175,7 @@ class DockerSandboxes implements Sandboxes, Service {
       if (ip !== undefined) this.#options.hostPorts.reserve(owner, { ip, ports: ownPorts })
       id = await this.#create(pod, attempt, ip, opts)
       await runtime.start(id, opts)
-      const state = (await runtime.listPod(podUidOf(pod), opts)).find((container) => container.id === id)
+      const state = await runtime.state(id, opts)
       if (state?.status === 'running') return state
       throw new RuntimeError('NotFound', `the sandbox of the pod ended at once: ${state?.error ?? 'no reason given'}`)
     } catch (err) {
@@ -300,9 +300,10 @@ class DockerSandboxes implements Sandboxes, Service {
     this.#options.hostPorts.reserve(ownerOf(state), { ip, ports: hostPortsOf(pod) })
     await this.#wiring.ensure({ containerId: state.id, pid: state.pid, ip, isBare: isBare(state) }, network, opts)
     if (!isTaken) return { containerId: state.id, ip }
-    const hostname = hostnameOf(pod)
-    await this.#gates().name({ containerId: state.id, pid: state.pid }, hostname, opts)
-    return { containerId: state.id, ip, hostname }
+    // The sandbox itself goes on under the name that it was prepared with: nobody but its waiting program is called so.
+    if (!(await this.#gates().isThere({ containerId: state.id, pid: state.pid })))
+      throw new RuntimeError('NotFound', `the sandbox of pod "${pod.metadata.name}" has ended`)
+    return { containerId: state.id, ip, hostname: hostnameOf(pod) }
   }
 
   async #discard(state: ContainerState, opts: AbortOptions): Promise<void> {

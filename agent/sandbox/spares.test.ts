@@ -7,7 +7,7 @@ import { HostPorts } from '../network/host-ports.ts'
 import { NodeNetwork } from '../network/node-network.ts'
 import { HollowRuntime } from '../runtime/hollow/hollow-runtime.ts'
 import type { Call, Fault } from '../runtime/hollow/script.ts'
-import { type ContainerState, isSpareUid, RuntimeError } from '../runtime/runtime.ts'
+import { type ContainerState, isSpareUid } from '../runtime/runtime.ts'
 import { createSandboxes } from './sandboxes.ts'
 import { Spares } from './spares.ts'
 
@@ -17,7 +17,7 @@ afterEach(() => {
   for (const one of running.splice(0)) one.abort(new Error('the test is over'))
 })
 
-/** A node whose engine is hollow, and where connecting and naming succeed at once. */
+/** A node whose engine is hollow, and where connecting succeeds at once. */
 function setUp({ podCidr = '10.85.3.0/24' }: { podCidr?: string } = {}) {
   const clock = new FakeClock()
   let fault: { call: Call; fault: Fault } | undefined
@@ -32,15 +32,11 @@ function setUp({ podCidr = '10.85.3.0/24' }: { podCidr?: string } = {}) {
   const run = async () => ({ code: 0, stdout: '', stderr: '' })
   const network = new NodeNetwork({ bridge: 'skiff0', run, log: silentLog })
   network.configure({ podCidr, clusterCidr: '10.85.0.0/16', serviceCidr: '10.96.0.0/16' })
-  const named: string[] = []
   let isBusy = false
   const gates = {
     program: async () => '/gate',
-    name: async ({ containerId }: { readonly containerId: string }, hostname: string) => {
-      const state = (await engine.list(opts)).find(({ id }) => id === containerId)
-      if (state?.status !== 'running') throw new RuntimeError('NotFound', 'the container has ended')
-      named.push(hostname)
-    },
+    isThere: async ({ containerId }: { readonly containerId: string }) =>
+      (await engine.state(containerId, opts))?.status === 'running',
     open: async () => true,
   }
   const wiring = { make: async () => undefined, ensure: async () => undefined, remove: async () => undefined }
@@ -63,7 +59,7 @@ function setUp({ podCidr = '10.85.3.0/24' }: { podCidr?: string } = {}) {
     }
   }
   return {
-    ...{ engine, named, newSandboxes, pass },
+    ...{ engine, newSandboxes, pass },
     failNext: (call: Call, how: Fault) => (fault = { call, fault: how }),
     setBusy: (now: boolean) => (isBusy = now),
     spares: async () => (await engine.list(opts)).filter(({ identity }) => isSpareUid(identity.podUid)),
@@ -102,7 +98,6 @@ test('a pod takes one over with its address, under the name that one made for it
   const [spare] = await world.spares()
   const taken = await sandboxes.ensure(pod('a'), [], opts)
   expect(taken).toEqual({ containerId: spare?.id, ip: spare?.annotations['ip'], hostname: 'pod-a' })
-  expect(world.named).toEqual(['pod-a'])
   const [state] = await seen(world, 'a')
   expect(state?.identity).toMatchObject({ podUid: 'a', podName: 'pod-a', container: 'POD', attempt: 0 })
   // Asked again, also by a new agent, it is the same.

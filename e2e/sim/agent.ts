@@ -72,7 +72,7 @@ export async function runSimAgent({ node, net, process, addresses, plant, log, s
     await process.call(opts.signal, async () => result)
   const gates = {
     program: (opts: { readonly signal: AbortSignal }) => enter('/nonexistent/gate', opts),
-    name: (_target: unknown, _hostname: string, opts: { readonly signal: AbortSignal }) => enter(undefined, opts),
+    isThere: async () => true,
     open: (_target: unknown, _hostname: string, opts: { readonly signal: AbortSignal }) => enter(true, opts),
   }
   let isBusy = (): boolean => true

@@ -127,6 +127,7 @@ export class SimEngine {
       list: (opts) => call(opts, async (inner) => this.#told(await runtime.list(inner))),
       listPod: (uid, opts) =>
         call(opts, async (inner) => this.#told(await runtime.listPod(uid, inner)).filter((one) => one.identity.podUid === uid)),
+      state: (id, opts) => call(opts, (inner) => runtime.state(id, inner)),
       adopt: (spare, identity, opts) => call(opts, (inner) => runtime.adopt(spare, identity, inner)),
       create: (spec: ContainerSpec, opts) => call(opts, (inner) => runtime.create(spec, inner)),
       start: (id, opts) =>

@@ -173,6 +173,41 @@ test('events come again after the engine went, each time after a gap', async () 
   expect(await reading).toMatchObject({ message: 'enough' })
 })
 
+test('that a container was made, renamed or started is told as a beginning, but not when it has ended since', async () => {
+  const connections: ServerResponse[] = []
+  answer = (_, res) => {
+    res.writeHead(200)
+    res.flushHeaders()
+    connections.push(res)
+  }
+  const stop = new AbortController()
+  const seen: ContainerEvent[] = []
+  const read = Promise.withResolvers<void>()
+  const reading = (async () => {
+    for await (const event of runtime.events({ signal: stop.signal })) {
+      seen.push(event)
+      if (seen.length === 4) await read.promise // Others come meanwhile.
+    }
+  })().catch((err: unknown) => err)
+  await until(() => connections.length === 1)
+  const say = (Action: string, ID: string) =>
+    connections[0]?.write(`${JSON.stringify({ Action, Actor: { ID, Attributes: { 'io.skiff.pod-uid': 'u' } } })}\n`)
+  for (const [index, action] of ['create', 'start', 'die'].entries()) {
+    say(action, 'a')
+    await until(() => seen.length === index + 2)
+  }
+  for (const action of ['die', 'rename', 'start']) say(action, 'b')
+  say('rename', 'c')
+  say('start', 'c')
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  read.resolve()
+  await until(() => seen.length === 6)
+  const told = seen.map((one) => (one.type === 'gap' ? 'gap' : `${one.containerId} ${one.isBeginning === true}`))
+  expect(told).toEqual(['gap', 'a true', 'a true', 'a false', 'b false', 'c true'])
+  stop.abort(new Error('enough'))
+  await reading
+})
+
 test.each([
   ['', undefined],
   ['{"half":', undefined],

@@ -119,6 +119,10 @@ class DockerRuntime implements Runtime {
     return states.filter(({ identity }) => identity.podUid === podUid)
   }
 
+  async state(id: string, opts: AbortOptions): Promise<ContainerState | undefined> {
+    return containerState(await this.#inspect(id, opts), (containerId) => this.#outOfMemory.has(containerId))
+  }
+
   /** The list lacks exit codes and times. */
   async #states(
     rows: readonly Row[],
@@ -146,9 +150,7 @@ class DockerRuntime implements Runtime {
 
   /** Undefined when it has gone in the meantime. */
   #look(row: Row, opts: AbortOptions): Promise<ContainerState | undefined> {
-    return this.#seen.look(row, async () =>
-      containerState(await this.#inspect(row.id, opts), (containerId) => this.#outOfMemory.has(containerId)),
-    )
+    return this.#seen.look(row, () => this.state(row.id, opts))
   }
 
   async #inspect(idOrName: string, { signal }: AbortOptions): Promise<unknown> {

@@ -27,6 +27,7 @@ const maxRetryMs = 2_000
 const maxUnread = 4_096
 /** The engine sends its headers before it subscribes: what happens in between is asked for by its time. */
 const overlapMs = 2_000
+const beginnings: ReadonlySet<string> = new Set(['create', 'start', 'rename'])
 const actions = ['create', 'start', 'die', 'oom', 'destroy', 'pause', 'unpause', 'rename']
 
 /**
@@ -68,9 +69,11 @@ class Inbox {
     this.bell.ring()
   }
 
-  changed(podUid: string, containerId: string): void {
+  changed(podUid: string, containerId: string, isBeginning: boolean): void {
+    const unread = this.#unread.get(containerId)
+    const isOnlyBeginning = isBeginning && (unread === undefined || (unread.type === 'changed' && unread.isBeginning === true))
     if (this.#unread.size >= maxUnread) this.gap()
-    else this.#unread.set(containerId, { type: 'changed', podUid, containerId })
+    else this.#unread.set(containerId, { type: 'changed', podUid, containerId, ...(isOnlyBeginning && { isBeginning: true }) })
     this.bell.ring()
   }
 
@@ -115,7 +118,7 @@ async function readEvents(stream: Readable, options: EventsOptions, inbox: Inbox
     if (event === undefined) continue
     if (event.action === 'oom') options.onOutOfMemory(event.containerId)
     options.seen.forget(event.containerId)
-    inbox.changed(event.podUid, event.containerId)
+    inbox.changed(event.podUid, event.containerId, beginnings.has(event.action))
   }
 }
 

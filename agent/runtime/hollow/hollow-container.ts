@@ -10,7 +10,7 @@ export interface HollowContainerOptions {
   readonly behaviour: Behaviour
   readonly pid: number
   readonly clock: Clock
-  changed(): void
+  changed(isBeginning: boolean): void
 }
 
 const sigkillCode = 137
@@ -75,7 +75,7 @@ export class HollowContainer {
     if (startError !== undefined) {
       this.#error = startError
       this.#exitCode = 127
-      this.#options.changed()
+      this.#options.changed(false)
       throw new RuntimeError('CannotRun', startError)
     }
     this.#status = 'running'
@@ -87,7 +87,7 @@ export class HollowContainer {
         this.end(exitCode)
       })
     }
-    this.#options.changed()
+    this.#options.changed(true)
   }
 
   /** Resolves when it has ended. */
@@ -108,7 +108,7 @@ export class HollowContainer {
   }
 
   end(exitCode: number): void {
-    if (this.endSilently(exitCode)) this.#options.changed()
+    if (this.endSilently(exitCode)) this.#options.changed(false)
   }
 
   endSilently(exitCode: number): boolean {

@@ -63,6 +63,10 @@ export class HollowRuntime implements Runtime {
     return this.#call('list', podUid, opts, () => own().filter(({ identity }) => identity.podUid === podUid))
   }
 
+  state(id: string, opts: AbortOptions): Promise<ContainerState | undefined> {
+    return this.#call('list', id, opts, () => this.#containers.get(id)?.state())
+  }
+
   create(spec: ContainerSpec, opts: AbortOptions): Promise<string> {
     const { podUid } = spec.identity
     const name = nameOf(spec.identity)
@@ -74,7 +78,8 @@ export class HollowRuntime implements Runtime {
       const serial = this.#made++
       const id = digest(`${name}/${serial}`)
       const behaviour = (this.options.script ?? runsForever)(spec)
-      const changed = (): void => this.#tell(this.#containers.get(id)?.identity.podUid ?? podUid, id)
+      const changed = (isBeginning: boolean): void =>
+        this.#tell(this.#containers.get(id)?.identity.podUid ?? podUid, id, isBeginning)
       const made = new HollowContainer({
         id,
         name,
@@ -86,7 +91,7 @@ export class HollowRuntime implements Runtime {
         changed,
       })
       this.#containers.set(id, made)
-      changed()
+      changed(true)
       return id
     })
   }
@@ -109,7 +114,7 @@ export class HollowRuntime implements Runtime {
       if (container === undefined) throw new RuntimeError('NotFound', `no such container: ${nameOf(spare)}`)
       if (byName(nameOf(identity)) !== undefined) return false
       container.adopt(nameOf(identity), identity)
-      this.#tell(identity.podUid, container.id)
+      this.#tell(identity.podUid, container.id, true)
       return true
     })
   }
@@ -120,7 +125,7 @@ export class HollowRuntime implements Runtime {
       if (container === undefined) return
       container.kill()
       this.#containers.delete(id)
-      this.#tell(container.identity.podUid, id)
+      this.#tell(container.identity.podUid, id, false)
     })
   }
 
@@ -229,8 +234,9 @@ export class HollowRuntime implements Runtime {
     return container
   }
 
-  #tell(podUid: string, containerId: string): void {
-    for (const queue of this.#subscribers) queue.push({ type: 'changed', podUid, containerId })
+  #tell(podUid: string, containerId: string, isBeginning: boolean): void {
+    const event = { type: 'changed', podUid, containerId, ...(isBeginning && { isBeginning }) } as const
+    for (const queue of this.#subscribers) queue.push(event)
   }
 
   async #call<T>(call: Call, what: string, { signal }: AbortOptions, work: () => T): Promise<T> {
