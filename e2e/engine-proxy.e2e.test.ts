@@ -53,11 +53,12 @@ test.each<readonly [string, number, Mischief]>([
     fault: `Docker API, pods coming and going: ${fault}`,
     mayRestart: ({ pod }) => pod.startsWith('default/churn-'),
     limitMs: 120_000,
+    quietMs: 1_000,
     act: async ({ isOver }) => {
       proxy.follow(() => (random.next() < share ? mischief : undefined))
       for (const replicas of [6, 1, 4]) {
         await bed.kubectl('scale', 'deployment/churn', `--replicas=${replicas}`)
-        await sleep(2_000)
+        await sleep(1_000)
       }
       expect(proxy.hits).toBeGreaterThan(5)
       proxy.follow()

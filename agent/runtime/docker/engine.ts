@@ -97,7 +97,9 @@ const addRequest: (this: Agent, request: ClientRequest, ...more: readonly unknow
 class TerseAgent extends Agent {
   /** The library waits for ever for the rest of an answer whose connection broke; so an error of the request says it. */
   addRequest(request: ClientRequest, ...more: readonly unknown[]): void {
-    request.once('response', (response: IncomingMessage) => {
+    // Before the library's own listener, which would follow an answer to wherever it points, past the engine's socket.
+    request.prependOnceListener('response', (response: IncomingMessage) => {
+      delete response.headers.location
       response.once('aborted', () => {
         if (request.listenerCount('error') > 0) request.emit('error', new Error('the engine broke off its answer'))
       })

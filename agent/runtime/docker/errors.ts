@@ -12,7 +12,9 @@ export function wordsOf(err: unknown): string {
   const said = text(err, 'json', 'message')
   if (said !== '') return said.trim()
   const message = err instanceof Error ? err.message : String(err)
-  return message.replace(/^\(HTTP code \d+\) [^-]* - /, '').trim()
+  const words = message.replace(/^\(HTTP code \d+\) [^-]* - /, '').trim()
+  const status = statusOf(err)
+  return words === '' && status !== undefined ? `the engine answered with status ${status} and no word` : words
 }
 
 /** Translates a failed call; `what` says what was attempted. A RuntimeError passes as it is. */
@@ -35,7 +37,7 @@ export function startError(err: unknown): RuntimeError {
   if (err instanceof RuntimeError) return err
   const words = wordsOf(err)
   const status = statusOf(err)
-  if (status === undefined) return runtimeError('start container', err)
+  if (status === undefined || status < 400) return runtimeError('start container', err)
   if (/no such container/i.test(words)) return new RuntimeError('NotFound', `start container: ${words}`, { cause: err })
   if (/cannot join (network|IPC|PID)|non running container/i.test(words)) {
     return new RuntimeError('Conflict', `start container: ${words}`, { cause: err })
