@@ -8,7 +8,6 @@ import type { Log } from '../lib/log.ts'
 import type { Metrics } from '../lib/metrics.ts'
 import type { Random } from '../lib/random.ts'
 import type { Service } from '../lib/service.ts'
-import { endlessTurns, type Turns } from '../lib/turns.ts'
 import type { Client } from './client.ts'
 import type { Change, Informer } from './informer.ts'
 import type { Informers } from './informers.ts'
@@ -104,7 +103,6 @@ export interface ControllerDeps {
   readonly metrics: Metrics
   /** The revision of the election: nothing is reconciled before the informers have reached it. */
   readonly startRevision?: () => number
-  readonly turns?: Turns
 }
 
 /** Makes services of controllers. Throws when two of them write the same status. */
@@ -227,11 +225,9 @@ class ControllerLoop {
 
   /** The only place that looks at an outcome. */
   async #runOne(key: string, signal: AbortSignal): Promise<void> {
-    const { clock, turns = endlessTurns } = this.#deps
+    const { clock } = this.#deps
     const startMs = clock.monotonicMs()
     try {
-      const turn = turns.pass()
-      if (turn !== undefined) await turn
       if (!(await this.#seesOwnWrites(key, signal))) return
       const again = await this.#reconcile(key, signal)
       this.#backoff.forget(key)

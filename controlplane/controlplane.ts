@@ -8,7 +8,6 @@ import type { Metrics } from '../lib/metrics.ts'
 import { readIfThere, writeWhole } from '../lib/private-files.ts'
 import type { Random } from '../lib/random.ts'
 import { type Service, type SuperviseOptions, superviseGroups } from '../lib/service.ts'
-import { createTurns } from '../lib/turns.ts'
 import { processUpkeep } from '../lib/upkeep.ts'
 import { createApiServer } from './apiserver/server.ts'
 import { composeCore, leaderKey } from './core.ts'
@@ -137,7 +136,6 @@ interface Doors {
 async function compose(options: Options, { certificates, etcd, store, rewrite }: Parts, deps: ControlPlaneDeps): Promise<Doors> {
   const { clock, log, metrics } = deps
   const { serviceCidr } = options
-  const turns = createTurns()
   const credentials = new RenewableCredentials(tlsOf(certificates.pki, certificates.pki.gateway))
   const memory = await RevisionMemory.open({
     file: join(options.dataDir, 'revision'),
@@ -158,14 +156,13 @@ async function compose(options: Options, { certificates, etcd, store, rewrite }:
         tls: credentials,
         signNode: (node, csrPem) => signNode(certificates.pki, node, csrPem),
         address: `${options.bindAddress}:${options.gatewayPort}`,
-        ...{ clock, turns },
       }),
       position: (opts) => etcd.store.position(opts),
       memory,
       // What has arrived together is answered from one look at etcd.
       gather: () => new Promise((done) => setImmediate(done)),
     },
-    { ...deps, turns },
+    deps,
   )
   const apiServer = createApiServer({
     registry: core.registry,

@@ -14,7 +14,6 @@ import type { Log } from '../lib/log.ts'
 import type { Metrics } from '../lib/metrics.ts'
 import type { Random } from '../lib/random.ts'
 import { type Service, superviseGroups } from '../lib/service.ts'
-import { endlessTurns, type Turns } from '../lib/turns.ts'
 import { type BootstrapOptions, bootstrap } from './controllers/bootstrap.ts'
 import { controllers } from './controllers/registry.ts'
 import { createGateway, type Gateway } from './gateway/gateway.ts'
@@ -34,8 +33,6 @@ export interface CoreDeps {
   readonly random: Random
   readonly log: Log
   readonly metrics: Metrics
-  /** Keeps turns of the event loop short; absent where time is not real. */
-  readonly turns?: Turns
 }
 
 export interface CoreOptions {
@@ -85,28 +82,31 @@ const backoffs = { baseMs: 200, maxMs: 10_000, resetAfterMs: 60_000 }
 
 export function composeCore(options: CoreOptions, deps: CoreDeps): Core {
   const { store, serviceCidr, decode, gather } = options
-  const { clock, log, random, metrics, turns = endlessTurns } = deps
+  const { clock, log, random, metrics } = deps
   const setBack = (): void => leader.stepDown('the store was set back')
   const own = { ...(decode === undefined ? {} : { decode }), ...(gather === undefined ? {} : { gather }) }
-  const cache = createWatchCache({ store, kinds, clock, log, metrics, setBack, turns, ...own })
+  const cache = createWatchCache({ store, kinds, clock, log, metrics, setBack, ...own })
   const registry = createRegistry({ store, cache, clock, random, log, kinds, serviceCidr, nodePortRange: options.nodePorts })
   const leader = new Leader(options, deps, (opts) => cache.waitForCurrent(opts))
   const fence = () => leader.fence
-  const client = createClient(inProcess(registry, controlPlaneIdentity, { fence, turns }))
+  const client = createClient(inProcess(registry, controlPlaneIdentity, fence))
   const informers = createInformers({ client, clock, random, log })
   const recorder = (component: string) => createEventRecorder({ client, clock, log, component })
   const events = recorder('skiff-controllers')
   const schedulerEvents = recorder('default-scheduler')
   const agentEvents = recorder('skiff-agent')
   const startRevision = () => leader.fence?.createRevision ?? 0
-  const common = { client, informers, clock, random, log, metrics, startRevision, turns }
+  const common = { client, informers, clock, random, log, metrics, startRevision }
   const defs = controllers({ informers, clock, events }, { graceMs: options.nodeGraceMs })
   const gateway = createGateway(options.listen, {
     informers,
-    clientFor: (node) => createClient(inProcess(registry, nodeIdentity(node), { fence, turns })),
+    clientFor: (node) => createClient(inProcess(registry, nodeIdentity(node), fence)),
     client,
     events: agentEvents,
-    ...{ clock, random, log, metrics, turns },
+    clock,
+    random,
+    log,
+    metrics,
     epoch: () => leader.incarnation?.epoch ?? 0,
     startRevision,
     incarnation: () => leader.incarnation?.id ?? '',

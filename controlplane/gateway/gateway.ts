@@ -18,7 +18,6 @@ import type { Log } from '../../lib/log.ts'
 import type { Metrics } from '../../lib/metrics.ts'
 import { type Random, uuid } from '../../lib/random.ts'
 import type { Service } from '../../lib/service.ts'
-import { endlessTurns, type Turns } from '../../lib/turns.ts'
 import { Denied, type Listen, type SessionLine } from './line.ts'
 import { NodeRegistration } from './node-registration.ts'
 import { NodeSession } from './node-session.ts'
@@ -54,7 +53,6 @@ export interface GatewayOptions {
   readonly random: Random
   readonly log: Log
   readonly metrics: Metrics
-  readonly turns?: Turns
 }
 
 export interface Gateway extends Service, PodStreams {
@@ -265,13 +263,12 @@ class SessionGateway implements Gateway {
     if (this.#sessions.size >= maxSessions && !this.#sessions.has(node)) throw new Denied('too many nodes have a session')
     this.#sessions.get(node)?.close('a newer session of this node has replaced it')
     const { client, clientFor, informers, clock, log, events, clusterUid, epoch, serviceCidr, clusterCidr } = this.#options
-    const { incarnation = () => '', startRevision = () => 0, heartbeatMs = 5000, turns = endlessTurns } = this.#options
+    const { incarnation = () => '', startRevision = () => 0, heartbeatMs = 5000 } = this.#options
     const own = clientFor(node)
     const session = new NodeSession(node, line, {
       clock,
       log,
       heartbeatMs,
-      turns,
       registration: new NodeRegistration(node, {
         client: own,
         controlPlane: client,

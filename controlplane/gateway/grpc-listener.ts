@@ -13,11 +13,9 @@ import {
   type ControlMessage,
   NodeAgentService,
 } from '../../api/proto/agent.ts'
-import { type Clock, parseTime } from '../../lib/clock.ts'
-import type { Turns } from '../../lib/turns.ts'
+import { parseTime } from '../../lib/clock.ts'
 import { writeChunk } from '../../lib/writable.ts'
 import { Denied, type Listen, type SessionLine } from './line.ts'
-import { type PacedServer, pacedServer } from './paced-server.ts'
 import type { StreamCall } from './pod-streams.ts'
 import { RenewableCredentials, type ServerTls } from './server-tls.ts'
 
@@ -28,9 +26,6 @@ export interface GrpcListenerOptions {
   readonly signNode?: (node: string, csrPem: string) => Promise<Certificate>
   /** `host:port`; port 0 takes a free one, which `port` then gives. */
   readonly address: string
-  readonly clock: Pick<Clock, 'monotonicMs'>
-  /** How connections that come all at once are taken. */
-  readonly turns: Turns
 }
 
 type SessionCall = ServerDuplexStream<AgentMessage, ControlMessage>
@@ -71,14 +66,8 @@ export function grpcListener(options: GrpcListenerOptions): Listen {
         )
       },
     })
-    const { port, close } = await listenFor(server, options)
-    return {
-      port,
-      close() {
-        close()
-        server.forceShutdown()
-      },
-    }
+    const port = await bind(server, options)
+    return { port, close: () => server.forceShutdown() }
   }
 }
 
@@ -126,15 +115,9 @@ function nodeOf(call: SessionCall | StreamCall | CertificateCall): string | unde
   return typeof name === 'string' && name.startsWith(nodePrefix) ? name.slice(nodePrefix.length) : undefined
 }
 
-function listenFor(server: Server, { address, tls, turns, clock }: GrpcListenerOptions): Promise<PacedServer> {
+function bind(server: Server, { address, tls }: GrpcListenerOptions): Promise<number> {
   const credentials = tls instanceof RenewableCredentials ? tls : new RenewableCredentials(tls)
-  const injector = server.createConnectionInjector(credentials)
-  const at = address.lastIndexOf(':')
-  return pacedServer({
-    host: address.slice(0, at),
-    port: Number(address.slice(at + 1)),
-    turns,
-    nowMs: () => clock.monotonicMs(),
-    take: (socket) => injector.injectConnection(socket),
+  return new Promise((resolve, reject) => {
+    server.bindAsync(address, credentials, (err, port) => (err === null ? resolve(port) : reject(err)))
   })
 }

@@ -14,7 +14,6 @@ import { Bell, forEachLimit, isAbort, sleep, withDeadline } from '../../lib/asyn
 import type { Clock } from '../../lib/clock.ts'
 import { LatestByKey } from '../../lib/latest.ts'
 import type { Log } from '../../lib/log.ts'
-import type { Turns } from '../../lib/turns.ts'
 import type { SessionLine } from './line.ts'
 import { type NodeRegistration, parseJson, parseNode } from './node-registration.ts'
 import type { NodeView, Wanted } from './node-view.ts'
@@ -25,7 +24,6 @@ export interface NodeSessionDeps {
   readonly registration: NodeRegistration
   readonly view: NodeView
   readonly heartbeatMs: number
-  readonly turns: Turns
   welcome(podCidr: string): Welcome
   /** Resolves when the informers know everything that was there when this control plane was elected. */
   synced(signal: AbortSignal): Promise<void>
@@ -156,12 +154,10 @@ export class NodeSession {
 
   /** Sends what has changed, for as long as the agent takes it. */
   async #push(): Promise<void> {
-    const { view, wanted, services, turns } = this.#deps
+    const { view, wanted, services } = this.#deps
     const { signal } = this.#ended
     for (;;) {
       await this.#changed.wait({ signal })
-      const turn = turns.pass()
-      if (turn !== undefined) await turn
       // Services first: a new pod finds those in its environment that were there before it.
       const table = services()
       if (table !== this.#servicesSent) {

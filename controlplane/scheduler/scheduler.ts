@@ -13,7 +13,6 @@ import type { Log } from '../../lib/log.ts'
 import type { Metrics } from '../../lib/metrics.ts'
 import type { Random } from '../../lib/random.ts'
 import type { Service } from '../../lib/service.ts'
-import { endlessTurns, type Turns } from '../../lib/turns.ts'
 import { decide } from './decide.ts'
 import type { Cluster } from './plugins/plugin.ts'
 import { plugins } from './plugins/registry.ts'
@@ -30,7 +29,6 @@ export interface SchedulerDeps {
   readonly metrics: Metrics
   /** The revision of the election: nothing is decided before the informers have reached it (law 3). */
   readonly startRevision?: () => number
-  readonly turns?: Turns
 }
 
 /** Bindings under way at a time; more pods wait in the queue. */
@@ -162,11 +160,8 @@ class SchedulerRun {
   }
 
   async #scheduleReady(queue: SchedulingQueue, signal: AbortSignal): Promise<void> {
-    const { turns = endlessTurns } = this.#deps
     while (!signal.aborted) {
       if (this.#binding.size >= bindingsAtOnce) await Promise.race(this.#binding)
-      const turn = turns.pass()
-      if (turn !== undefined) await turn
       const next = queue.take()
       this.#measure()
       if (next === undefined) return

@@ -6,8 +6,6 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
 import type { Metrics } from '../../lib/metrics.ts'
 import type { Service } from '../../lib/service.ts'
-import { endlessTurns, type Turns } from '../../lib/turns.ts'
-import { inParts } from './batch-parts.ts'
 import { type CacheMetrics, cacheMetrics } from './cache-metrics.ts'
 import { CacheState } from './cache-state.ts'
 import { WatchHub } from './cache-watchers.ts'
@@ -42,7 +40,6 @@ export interface WatchCacheOptions {
   readonly setBack?: () => void
   /** Waited for before each look at how far the store has come, so that more readers share it: one turn of the event loop. */
   readonly gather?: () => Promise<void>
-  readonly turns?: Turns
 }
 
 /**
@@ -52,8 +49,6 @@ export interface WatchCacheOptions {
 export function createWatchCache(options: WatchCacheOptions): WatchCache & Service {
   return new StoreCache(options)
 }
-
-const partEvents = 16
 
 class StoreCache implements WatchCache, Service {
   readonly name = 'watch cache'
@@ -84,7 +79,6 @@ class StoreCache implements WatchCache, Service {
       waitMs: 5_000,
       setBack: () => undefined,
       decode: decodeObject,
-      turns: endlessTurns,
       ...options,
     }
     this.#log = options.log
@@ -172,23 +166,13 @@ class StoreCache implements WatchCache, Service {
       if (!this.#isReady || this.#needsList) await this.#load(signal)
       try {
         for await (const batch of this.#options.store.watch(this.#fromHere(signal))) {
-          await this.#takeInTurns(batch, signal)
+          this.#take(batch)
         }
         return // Only aborting ends a watch.
       } catch (err) {
         if (!isExpired(err)) throw err
         this.#needsList = true
       }
-    }
-  }
-
-  /** Each event wakes many: a burst is not told to all of them in one go. */
-  async #takeInTurns(batch: StoreBatch, signal: AbortSignal): Promise<void> {
-    for (const part of inParts(batch, partEvents)) {
-      const turn = this.#options.turns.pass()
-      if (turn !== undefined) await turn
-      signal.throwIfAborted()
-      this.#take(part)
     }
   }
 

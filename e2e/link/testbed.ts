@@ -18,7 +18,6 @@ import { type Clock, systemClock } from '../../lib/clock.ts'
 import { silentLog } from '../../lib/log.ts'
 import { createMetrics } from '../../lib/metrics.ts'
 import { systemRandom } from '../../lib/random.ts'
-import { createTurns } from '../../lib/turns.ts'
 
 export interface Bed extends AsyncDisposable {
   readonly world: World<Clock>
@@ -74,8 +73,6 @@ export async function createBed(): Promise<Bed> {
     const listen = grpcListener({
       tls: credentials,
       address: `127.0.0.1:${port}`,
-      clock: systemClock,
-      turns: createTurns(),
       signNode: async (node, csrPem) => ({
         certPem: await authority.issueFor(csrPem, nodeRequest(node)),
         caPem: authority.cert,
