@@ -357,6 +357,26 @@ test('nothing is answered from another history, though the store has come as far
   expect(cache.get(ConfigMap, 'a/one')?.data).toEqual({ data: 'of the second' })
 })
 
+test('a restore that no new leader has told of is noticed by a revision that went back, though the store has come further', async () => {
+  let setBacks = 0
+  await put('a', 'one', { data: 'kept' })
+  const backup = store.snapshot()
+  await put('a', 'one', { data: 'lost' })
+  const { cache, ended } = start({ setBack: () => setBacks++ })
+  await cache.ready({ signal })
+  store.restore(backup)
+  for (const name of ['two', 'three', 'four']) await put('a', name)
+  await expect(ended).rejects.toThrow('connection was lost')
+  await expect(cache.run(signal)).rejects.toThrow('was at 3 before')
+  expect(setBacks).toBe(0)
+  void cache.run(signal).catch(() => undefined)
+  await settle()
+  await cache.waitForCurrent({ signal })
+  expect(cache.get(ConfigMap, 'a/one')?.data).toEqual({ data: 'kept' })
+  expect(cache.list(ConfigMap)).toHaveLength(4)
+  expect(setBacks).toBe(1)
+})
+
 test('a life of the store that a leader begins is taken up by listing again, and nobody steps down for it', async () => {
   store = await history('first', 'x')
   let setBacks = 0

@@ -60,6 +60,8 @@ class StoreCache implements WatchCache, Service {
   #isReady = false
   /** The next start lists, since the watch cannot go on from here. */
   #needsList = false
+  /** What is known was found to be of another history. */
+  #isOutlived = false
   #revision = 0
   /** Which history of the store this is; undefined before the first leader has named it. */
   #life: string | undefined
@@ -184,7 +186,7 @@ class StoreCache implements WatchCache, Service {
     const { store } = this.#options
     const listed = new Set<string>()
     const life = await this.#readLife(signal)
-    let isOther = this.#life !== undefined && life !== this.#life
+    let isOther = this.#isOutlived || (this.#life !== undefined && life !== this.#life)
     let revision = 0
     for await (const page of pages(store, { prefix: objectPrefix, signal })) {
       revision = page.revision
@@ -197,6 +199,7 @@ class StoreCache implements WatchCache, Service {
     }
     for (const key of this.#state.keys()) if (!listed.has(key)) this.#state.remove(key, revision)
     this.#life = life
+    this.#isOutlived = false
     const isFirst = !this.#isReady
     this.#isReady = true
     this.#needsList = false
@@ -321,6 +324,7 @@ class StoreCache implements WatchCache, Service {
         this.#log.warn('comparing the watch cache with the store failed', { err })
         if (!(err instanceof OtherHistory)) continue
         this.#needsList = true
+        this.#isOutlived = true
         throw err // The watch is of the other history too: everything is started again.
       }
     }

@@ -70,6 +70,9 @@ function differences(
 ): readonly string[] {
   const isSame = (key: string, modRevision: number): boolean => {
     const known = state.revisionOf(key)
+    // Within one history the revision of a key never goes back.
+    if (known !== undefined && known > modRevision && known <= listed)
+      throw new OtherHistory(`"${key}" is at revision ${modRevision}, and was at ${known} before`)
     return known === undefined ? deletedSince(key) : known === modRevision || known > listed
   }
   const wrong = [...stored].filter(([key, modRevision]) => !isSame(key, modRevision)).map(([key]) => key)
