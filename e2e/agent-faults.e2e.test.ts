@@ -77,6 +77,7 @@ test('an agent whose checkpoint is from before: what came since is adopted, what
 
 test('with the control plane away a crashed container is restarted, and nothing else', async () => {
   const victim = await bed.victim('web')
+  const before = await bed.election()
   await bed.harmless({
     fault: 'control plane kill -9, a container crashes meanwhile',
     mayRestart: ({ id }) => id === victim.id,
@@ -91,6 +92,12 @@ test('with the control plane away a crashed container is restarted, and nothing 
       })
       await up()
     },
+  })
+  // Until the lease of the killed one ends, the node goes on without a leader.
+  await eventually('a new leader', async (tell) => {
+    const now = await bed.election()
+    tell(now)
+    return now !== '' && now !== before ? true : undefined
   })
 })
 
