@@ -119,6 +119,22 @@ test('a connection that breaks under a call ends it with an unknown outcome, and
   expect(there.sessions.length).toBe(2)
 })
 
+test('a call that ends without a word on a connection that lives has the next one made on another', async () => {
+  const there = await peer((stream, message) => (there.calls === 1 ? stream.close(7) : echo(stream, message)))
+  const caller = callerOf([there.endpoint])
+  await expect(call(caller)).rejects.toBeInstanceOf(GRPCUnavailableError)
+  await call(caller)
+  expect(there.sessions.length).toBe(2)
+})
+
+test('a refusal of the only server there is costs no connection', async () => {
+  const there = await peer((stream, message) => (there.calls === 1 ? refuse('14', 'no leader')(stream) : echo(stream, message)))
+  const caller = callerOf([there.endpoint])
+  await expect(call(caller)).rejects.toBeInstanceOf(GRPCUnavailableError)
+  await call(caller)
+  expect(there.sessions.length).toBe(1)
+})
+
 test('who answers nothing is given up after the time, and the next call does not wait on the same connection', async () => {
   const there = await peer((stream, message) => (there.calls === 1 ? undefined : echo(stream, message)))
   const clock = new FakeClock()
@@ -153,6 +169,7 @@ test('an abort ends a call at once, and others on the connection go on', async (
   let held: (() => void) | undefined
   const there = await peer((stream, message) => {
     if (there.calls === 1) return
+    if (there.calls >= 3) return echo(stream, message)
     held = () => echo(stream, message)
   })
   const caller = callerOf([there.endpoint])
@@ -161,6 +178,9 @@ test('an abort ends a call at once, and others on the connection go on', async (
   await expect.poll(() => held !== undefined).toBe(true)
   stop.abort(new Error('no longer wanted'))
   await expect(given).rejects.toThrow('no longer wanted')
+  // By the second one the stream that was given up has closed.
+  await call(caller)
+  await call(caller)
   held?.()
   await other
   expect(there.sessions.length).toBe(1)

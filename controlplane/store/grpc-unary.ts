@@ -27,8 +27,7 @@ const windowBytes = 4 * 1024 * 1024
 
 /**
  * gRPC calls with one message each way, straight over HTTP/2: with grpc-js and etcd3 around it a call took three times
- * as much of the processor, a quarter of all that the API server spent on a create. One
- * connection to one endpoint; after a failure the next call goes to the next endpoint. Nothing is sent twice here.
+ * as much of the processor, a quarter of all that the API server spent on a create. One connection to one endpoint; after a failure the next call goes to the next endpoint. Nothing is sent twice here.
  */
 export class UnaryCaller {
   readonly #endpoints: readonly string[]
@@ -67,7 +66,9 @@ export class UnaryCaller {
       const session = this.#open()
       const stream = session.request({ ...constantHeaders, ':path': path, 'grpc-timeout': `${Math.ceil(ms)}m` })
       const answer = new Answer(stream)
+      let isSettled = false
       const settle = (): void => {
+        isSettled = true
         timer[Symbol.dispose]()
         signal.removeEventListener('abort', stop)
       }
@@ -84,10 +85,13 @@ export class UnaryCaller {
       })
       signal.addEventListener('abort', stop, { once: true })
       stream.on('close', () => {
+        // Given up by us: that says nothing of the connection.
+        if (isSettled) return
         settle()
         const result = answer.result()
         if (!(result instanceof Error)) return resolve(result)
-        if (result instanceof GRPCUnavailableError && (this.#endpoints.length > 1 || session.closed)) this.#retire(session)
+        // Without a status it was the connection that failed, as when it has given all its numbers for calls away.
+        if (result instanceof GRPCUnavailableError && (this.#endpoints.length > 1 || !answer.hasStatus)) this.#retire(session)
         reject(result)
       })
       stream.end(message)
@@ -170,6 +174,11 @@ class Answer {
     stream.on('error', (err) => {
       this.#failure = err
     })
+  }
+
+  /** The server has said how the call ended. */
+  get hasStatus(): boolean {
+    return this.#status !== undefined
   }
 
   /** After its end. */
