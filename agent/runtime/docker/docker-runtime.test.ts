@@ -40,6 +40,16 @@ const json = (res: ServerResponse, value: unknown, status = 200) => {
   res.writeHead(status, { 'Content-Type': 'application/json' })
   res.end(JSON.stringify(value))
 }
+/** From now on the engine begins its answers and does not end them. */
+function holdOpen(): readonly ServerResponse[] {
+  const connections: ServerResponse[] = []
+  answer = (_, res) => {
+    res.writeHead(200)
+    res.flushHeaders()
+    connections.push(res)
+  }
+  return connections
+}
 async function until(isSo: () => boolean): Promise<void> {
   for (let tries = 0; tries < 200 && !isSo(); tries++) await new Promise((resolve) => setTimeout(resolve, 10))
   expect(isSo()).toBe(true)
@@ -144,12 +154,7 @@ test('a create whose answer was lost is found by its name', async () => {
 })
 
 test('events come again after the engine went, each time after a gap', async () => {
-  const connections: ServerResponse[] = []
-  answer = (_, res) => {
-    res.writeHead(200)
-    res.flushHeaders()
-    connections.push(res)
-  }
+  const connections = holdOpen()
   const stop = new AbortController()
   const seen: ContainerEvent[] = []
   const reading = (async () => {
@@ -174,12 +179,7 @@ test('events come again after the engine went, each time after a gap', async () 
 })
 
 test('that a container was made, renamed or started is told as a beginning, but not when it has ended since', async () => {
-  const connections: ServerResponse[] = []
-  answer = (_, res) => {
-    res.writeHead(200)
-    res.flushHeaders()
-    connections.push(res)
-  }
+  const connections = holdOpen()
   const stop = new AbortController()
   const seen: ContainerEvent[] = []
   const read = Promise.withResolvers<void>()

@@ -60,6 +60,23 @@ async function until(isSo: () => boolean): Promise<void> {
   expect(isSo()).toBe(true)
 }
 
+/** Reads events, from the gap that they begin with on. */
+async function listen(): Promise<{ count: number } & AsyncDisposable> {
+  const stop = new AbortController()
+  const heard = {
+    count: 0,
+    async [Symbol.asyncDispose]() {
+      stop.abort()
+      await reading
+    },
+  }
+  const reading = (async () => {
+    for await (const _ of runtime.events({ signal: stop.signal })) heard.count++
+  })().catch(() => undefined)
+  await until(() => heard.count === 1)
+  return heard
+}
+
 test('a container that nothing has happened to is inspected once for many lists', async () => {
   expect([await pid(), await pid(), await pid(), inspects]).toEqual([11, 11, 11, 1])
   row = { ...row, Status: 'Up 4 minutes' }
@@ -116,42 +133,28 @@ test('a container that was gone from a list is forgotten', async () => {
 })
 
 test('an event has its container inspected, and so does the loss of the events', async () => {
-  const stop = new AbortController()
-  let seen = 0
-  const reading = (async () => {
-    for await (const _ of runtime.events({ signal: stop.signal })) seen++
-  })().catch(() => undefined)
-  await until(() => seen === 1)
+  await using heard = await listen()
   await pid()
   events?.write(`${JSON.stringify({ Action: 'die', Actor: { ID: id, Attributes: labels } })}\n`)
-  await until(() => seen === 2)
+  await until(() => heard.count === 2)
   expect([await pid(), await pid(), inspects]).toEqual([12, 12, 2])
   events?.destroy()
-  for (let tries = 0; tries < 100 && seen < 3; tries++) {
+  for (let tries = 0; tries < 100 && heard.count < 3; tries++) {
     await new Promise((resolve) => setTimeout(resolve, 10))
     clock.step(500)
   }
-  expect([seen, await pid()]).toEqual([3, 13])
-  stop.abort()
-  await reading
+  expect([heard.count, await pid()]).toEqual([3, 13])
 })
 
 test('an inspection that an event has overtaken is used once, and not kept', async () => {
-  const stop = new AbortController()
-  let seen = 0
-  const reading = (async () => {
-    for await (const _ of runtime.events({ signal: stop.signal })) seen++
-  })().catch(() => undefined)
-  await until(() => seen === 1)
+  await using heard = await listen()
   beforeInspect = async () => {
     events?.write(`${JSON.stringify({ Action: 'die', Actor: { ID: id, Attributes: labels } })}\n`)
-    await until(() => seen === 2)
+    await until(() => heard.count === 2)
   }
   expect(await pid()).toBe(11)
   beforeInspect = async () => undefined
   expect([await pid(), await pid()]).toEqual([12, 12])
-  stop.abort()
-  await reading
 })
 
 test.each([
