@@ -90,9 +90,10 @@ export function censusDifferences(
     const isPod = key.startsWith('pods ') && mayLosePods
     const deleted = isPod ? Math.max(right.deleted, Math.min(has.deleted, right.added)) : right.deleted
     const isNode = key.startsWith('nodes ') && has.added === has.deleted + 1
-    // A namespace may have gone before anybody gave it its account.
-    const hasNone = key.startsWith('serviceaccounts ') && right.added === right.deleted && has.added === has.deleted
-    if (isNode || (hasNone && has.added <= right.added) || (has.added === right.added && has.deleted === deleted)) continue
+    // A namespace may have gone before anybody gave it its account, and come again.
+    const isThere = right.added - right.deleted === has.added - has.deleted
+    const hadNone = key.startsWith('serviceaccounts ') && isThere && has.added <= right.added
+    if (isNode || hadNone || (has.added === right.added && has.deleted === deleted)) continue
     wrong.push(`${key} came ${has.added} times and went ${has.deleted} times, not ${right.added} and ${deleted}`)
   }
   return wrong
