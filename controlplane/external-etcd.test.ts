@@ -6,7 +6,7 @@ import { FakeClock, systemClock } from '../lib/clock.ts'
 import { type Log, silentLog } from '../lib/log.ts'
 import { externalEtcd, followExternalEtcd } from './external-etcd.ts'
 import { Authority } from './pki/authority.ts'
-import type { EtcdTls } from './store/etcd-client.ts'
+import type { EtcdTls } from './store/grpc-unary.ts'
 
 let folder = ''
 const at = (name: string): string => join(folder, name)

@@ -7,7 +7,7 @@ import type { Log } from '../lib/log.ts'
 import { OptionError } from '../lib/options.ts'
 import type { Service } from '../lib/service.ts'
 import type { Options } from './options.ts'
-import type { EtcdTls } from './store/etcd-client.ts'
+import type { EtcdTls } from './store/grpc-unary.ts'
 
 export interface ExternalEtcd {
   readonly endpoints: readonly string[]

@@ -8,17 +8,8 @@ import { type Clock, machineTimeIn } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
 import type { Random } from '../../lib/random.ts'
 import { asStatusError, isUnknownOutcome } from './etcd-errors.ts'
-import { UnaryCaller } from './grpc-unary.ts'
+import { type EtcdTls, UnaryCaller } from './grpc-unary.ts'
 import type { KeyValue } from './store.ts'
-
-/** PEM texts. Without `cert` and `key` the server is checked but the client stays anonymous. */
-export interface EtcdTls {
-  readonly ca: string
-  readonly cert?: string
-  readonly key?: string
-  /** What the server's certificate must be for, when it is reached by an address that no certificate names. */
-  readonly serverName?: string
-}
 
 export interface EtcdOptions {
   /** As in `https://127.0.0.1:2379`. */

@@ -3,7 +3,15 @@ import { BinaryWriter } from '@bufbuild/protobuf/wire'
 import { castGrpcError, GRPCInternalError, GRPCUnavailableError } from 'etcd3'
 import { type AbortOptions, TimeoutError } from '../../lib/async.ts'
 import type { Clock } from '../../lib/clock.ts'
-import type { EtcdTls } from './etcd-client.ts'
+
+/** PEM texts. Without `cert` and `key` the server is checked but the client stays anonymous. */
+export interface EtcdTls {
+  readonly ca: string
+  readonly cert?: string
+  readonly key?: string
+  /** What the server's certificate must be for, when it is reached by an address that no certificate names. */
+  readonly serverName?: string
+}
 
 export interface UnaryOptions {
   readonly endpoints: readonly string[]
