@@ -6,6 +6,7 @@ import process from 'node:process'
 import { type HttpsTransport, httpsTransport } from '../../client/https-transport.ts'
 import { parseKubeconfig } from '../../client/kubeconfig.ts'
 import { freePort } from '../../controlplane/testing/etcd.ts'
+import { nodeFlagsOf } from '../../ctl/local/programs.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { wait } from './api-cluster.ts'
 import { cpuMsOf } from './processes.ts'
@@ -32,7 +33,7 @@ export interface Delay {
   readonly max: number
 }
 
-/** The built control plane as a process of its own, on an etcd that is there already. */
+/** The built control plane as users run it, as a process of its own, on an etcd that is there already. */
 export async function startSpine({
   etcd,
   flags = [],
@@ -47,7 +48,8 @@ export async function startSpine({
   const ports = ['--bind-address=127.0.0.1', `--api-port=${await freePort()}`, `--gateway-port=${gatewayPort}`]
   const own = ['run', `--data-dir=${folder}`, ...ports, `--etcd-endpoints=${etcd}`, '--log-level=warn', ...flags]
   const preload = ['--import', join(import.meta.dirname, 'loop-delay.ts')]
-  const child = spawn(process.execPath, [...preload, ...nodeFlags, join(root, 'dist/programs/controlplane.mjs'), ...own], {
+  const program = [...nodeFlagsOf('controlplane'), ...preload, ...nodeFlags, join(root, 'dist/programs/controlplane.mjs')]
+  const child = spawn(process.execPath, [...program, ...own], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     cwd: root,
   })

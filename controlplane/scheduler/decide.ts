@@ -18,15 +18,16 @@ export interface DecideOptions {
 
 /** Up to here all nodes are compared. */
 const allUpTo = 100
-const leastPart = 0.05
+const mostCompared = 200
 
 /**
- * How many nodes that fit are enough to choose the best of: of many nodes a part, which is the smaller the more there
- * are (Kubernetes: percentageOfNodesToScore, 50 % going down to 5 %). Whether a pod fits anywhere is asked of all.
+ * How many nodes that fit are enough to choose the best of: of many nodes half of them, up to a number from which on
+ * more make the choice hardly better (Kubernetes' percentageOfNodesToScore, 50 % going down to 5 %, compares more of
+ * some thousand nodes). Whether a pod fits anywhere is asked of all.
  */
 export function enoughNodes(count: number): number {
   if (count <= allUpTo) return count
-  return Math.max(allUpTo, Math.floor(count * Math.max(leastPart, 0.5 - count / 12_500)))
+  return Math.min(mostCompared, Math.max(allUpTo, Math.floor(count / 2)))
 }
 
 /** Where a pod goes, from what is known now. Pure, but for the draw among equals. */

@@ -9,6 +9,9 @@ import { fileURLToPath } from 'node:url'
  */
 const semiSpaceMiB = { controlplane: 4, agent: 2 } as const
 
+/** What Node.js itself is told about a program. */
+export const nodeFlagsOf = (name: 'controlplane' | 'agent'): readonly string[] => [`--max-semi-space-size=${semiSpaceMiB[name]}`]
+
 /** How the other programs are run: the bundles beside this one, or the sources when this is a source. */
 export function programOf(name: 'controlplane' | 'agent'): { readonly command: string; readonly args: readonly string[] } {
   const here = dirname(fileURLToPath(import.meta.url))
@@ -16,6 +19,6 @@ export function programOf(name: 'controlplane' | 'agent'): { readonly command: s
   const source = join(here, '..', '..', name, 'main.ts')
   return {
     command: process.execPath,
-    args: [`--max-semi-space-size=${semiSpaceMiB[name]}`, existsSync(bundle) ? bundle : source],
+    args: [...nodeFlagsOf(name), existsSync(bundle) ? bundle : source],
   }
 }
