@@ -3,6 +3,7 @@ import { kinds } from '../api/kinds/registry.ts'
 import { controlPlaneIdentity, nodeIdentity } from '../api/meta/request.ts'
 import { unavailable } from '../api/meta/status.ts'
 import type { PodStreams } from '../api/meta/streams.ts'
+import type { Client } from '../client/client.ts'
 import { controllerServices } from '../client/controller.ts'
 import { createEventRecorder } from '../client/events.ts'
 import { createInformers, type Informers } from '../client/informers.ts'
@@ -18,6 +19,7 @@ import { type BootstrapOptions, bootstrap } from './controllers/bootstrap.ts'
 import { controllers } from './controllers/registry.ts'
 import { createGateway, type Gateway } from './gateway/gateway.ts'
 import type { Listen } from './gateway/line.ts'
+import { orUndefined } from './gateway/node-registration.ts'
 import { inProcess } from './registry/in-process.ts'
 import type { Registry } from './registry/options.ts'
 import { createRegistry } from './registry/registry.ts'
@@ -98,6 +100,7 @@ export function composeCore(options: CoreOptions, deps: CoreDeps): Core {
   const startRevision = () => leader.fence?.createRevision ?? 0
   const common = { client, informers, clock, random, log, metrics, startRevision }
   const defs = controllers({ informers, clock, events }, { graceMs: options.nodeGraceMs })
+  const cluster = { uid: '' }
   const gateway = createGateway(options.listen, {
     informers,
     clientFor: (node) => createClient(inProcess(registry, nodeIdentity(node), fence)),
@@ -111,9 +114,8 @@ export function composeCore(options: CoreOptions, deps: CoreDeps): Core {
     startRevision,
     incarnation: () => leader.incarnation?.id ?? '',
     liftEpoch: (above, opts) => leader.liftEpoch(above, opts),
-    // Read at each session: it is not known before bootstrap has run.
     get clusterUid() {
-      return informers.for(Namespace).get(uidNamespace)?.metadata.uid ?? ''
+      return cluster.uid
     },
     clusterCidr: options.clusterCidr,
     serviceCidr,
@@ -121,7 +123,7 @@ export function composeCore(options: CoreOptions, deps: CoreDeps): Core {
   const leading: readonly (readonly Service[])[] = [
     [once('bootstrap', (signal) => bootstrap({ client, apiServer: options.apiServer, signal }))],
     [events, schedulerEvents, agentEvents],
-    [...controllerServices(defs, common), createScheduler({ ...common, events: schedulerEvents }), whenKnown(gateway, informers)],
+    [...controllerServices(defs, common), createScheduler({ ...common, events: schedulerEvents }), whenKnown(gateway, cluster, { client, informers })],
   ]
   return {
     cache,
@@ -134,8 +136,15 @@ export function composeCore(options: CoreOptions, deps: CoreDeps): Core {
   }
 }
 
-/** No agent may be welcomed before the cluster has its UID: that of the namespace kube-system, which bootstrap makes. */
-function whenKnown(gateway: Service, informers: Informers): Service {
+/**
+ * No agent may be welcomed before the cluster has its UID: that of the namespace kube-system, which bootstrap makes. It is
+ * read where the leader reads what it acts upon: after the store was set back informers may still have the other one's.
+ */
+function whenKnown(
+  gateway: Service,
+  cluster: { uid: string },
+  { client, informers }: { readonly client: Client; readonly informers: Informers },
+): Service {
   const namespaces = informers.for(Namespace)
   return {
     name: gateway.name,
@@ -143,7 +152,12 @@ function whenKnown(gateway: Service, informers: Informers): Service {
       const bell = new Bell()
       {
         using _ = namespaces.onChange(() => bell.ring())
-        while (namespaces.get(uidNamespace) === undefined) await bell.wait({ signal })
+        for (;;) {
+          const found = await orUndefined(client.get(Namespace, { name: uidNamespace }, { signal }))
+          cluster.uid = found?.metadata.uid ?? ''
+          if (cluster.uid !== '') break
+          await bell.wait({ signal })
+        }
       }
       await gateway.run(signal)
     },

@@ -98,6 +98,9 @@ class SessionGateway implements Gateway {
   readonly #sessions = new Map<string, NodeSession>()
   /** Outlive the sessions, so that one can be resumed. Bounded by the number of nodes that have been here. */
   readonly #views = new Map<string, NodeView>()
+  #viewsMade = 0
+  /** Of the store that the views are of: an agent that hears of another one forgets how far it had come. */
+  #viewsOf = ''
   readonly #streams: GatewayStreams
   readonly #sessionGauge
   readonly #sessionEnds
@@ -303,7 +306,10 @@ class SessionGateway implements Gateway {
   }
 
   #viewOf(node: string): NodeView {
-    const view = this.#views.get(node) ?? new NodeView(`${this.#prefix}.${this.#views.size}`)
+    const incarnation = this.#options.incarnation?.() ?? ''
+    if (incarnation !== this.#viewsOf) this.#views.clear()
+    this.#viewsOf = incarnation
+    const view = this.#views.get(node) ?? new NodeView(`${this.#prefix}.${this.#viewsMade++}`)
     this.#views.delete(node)
     this.#views.set(node, view)
     if (this.#views.size > maxSessions) for (const oldest of this.#views.keys().take(1)) this.#views.delete(oldest)

@@ -1,3 +1,4 @@
+import { parsePosition } from '../../agent/desired/position.ts'
 import type { ContainerState } from '../../agent/runtime/runtime.ts'
 import type { Node } from '../../api/kinds/node.ts'
 import type { Pod } from '../../api/kinds/pod.ts'
@@ -7,7 +8,7 @@ import { isUnavailable } from '../../api/meta/status.ts'
 import { incarnationKey } from '../../controlplane/store/incarnation.ts'
 import { kindPrefix, type ObjectKey, parseObjectKey } from '../../controlplane/store/keys.ts'
 import type { MemoryStore } from '../../controlplane/store/memory.ts'
-import { objectPrefix, type StoreEvent, type Transaction } from '../../controlplane/store/store.ts'
+import { type KeyValue, objectPrefix, type StoreEvent, type Transaction } from '../../controlplane/store/store.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { SimNode } from './agent.ts'
 import { Causes } from './causes.ts'
@@ -48,6 +49,7 @@ export class Monitor implements EngineWatcher {
   /** Pods that had gone, or were going, and are there again. */
   readonly #revived = new Set<string>()
   #life = 0
+  #restoredId: string | undefined
   readonly causes: Causes
   readonly counts = new Map<string, number>()
   #engines: readonly SimNode[] = []
@@ -113,6 +115,11 @@ export class Monitor implements EngineWatcher {
       if (!wasForgotten && (!before.has(uid) || deleting.has(uid))) this.#revived.add(uid)
     }
     this.#follow()
+  }
+
+  /** The store was put back from a copy, whose incarnation was this: the next leader gives it another. */
+  hasRestored(incarnation: KeyValue | undefined): void {
+    this.#restoredId = idOf(incarnation)
   }
 
   /** I9: whatever a control plane writes, it writes as the leader that it is. */
@@ -252,12 +259,17 @@ export class Monitor implements EngineWatcher {
     if (now.spec.nodeName !== undefined && old?.spec.nodeName === undefined) this.#checkRoom(now.spec.nodeName)
   }
 
-  /** What goes before its node has heard that the store was put back cannot be told from what was forgotten. */
+  /**
+   * What goes before its node has heard all that the store still knew when it was put back cannot be told from what was
+   * forgotten. Nobody can have heard of it before somebody led, and gave the store another incarnation.
+   */
   async #seeGone(pod: Pod): Promise<void> {
     const { item } = await this.#store.get(incarnationKey, { signal: new AbortController().signal })
-    const { id } = JSON.parse(Buffer.from(item?.value ?? '{}').toString('utf8')) as { readonly id?: string }
-    const position = this.#engines.find(({ name }) => name === pod.spec.nodeName)?.disk.get('position')
-    if (id !== undefined && position?.includes(id) !== true) this.forgotten.set(pod.metadata.uid ?? '', undefined)
+    const id = idOf(item)
+    const text = this.#engines.find(({ name }) => name === pod.spec.nodeName)?.disk.get('position')
+    const position = text === undefined ? undefined : parsePosition(text)
+    const hasHeard = position !== undefined && position.incarnation === id && position.revision !== undefined
+    if (id !== undefined && (id === this.#restoredId || !hasHeard)) this.forgotten.set(pod.metadata.uid ?? '', undefined)
   }
 
   #checkChange(old: Pod, now: Pod): void {
@@ -304,6 +316,11 @@ export class Monitor implements EngineWatcher {
     const wanted = pods.reduce((sum, pod) => sum + requested(pod), 0)
     if (wanted > room) this.fail(`${node} has ${room}m CPU, and pods that ask for ${wanted}m`)
   }
+}
+
+function idOf(incarnation: KeyValue | undefined): string | undefined {
+  const { id } = JSON.parse(Buffer.from(incarnation?.value ?? '{}').toString('utf8')) as { readonly id?: string }
+  return id
 }
 
 const requested = ({ spec }: Pod): number =>

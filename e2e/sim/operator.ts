@@ -1,3 +1,4 @@
+import { incarnationKey } from '../../controlplane/store/incarnation.ts'
 import type { MemorySnapshot } from '../../controlplane/store/memory.ts'
 import type { Restore } from './saved.ts'
 import { leaderKey } from './store.ts'
@@ -15,6 +16,8 @@ interface Backup {
 export const storeFaults = ['storeRestored', 'storeWiped'] as const
 
 const empty: MemorySnapshot = { items: [], revision: 1 }
+/** An agent writes its position down before it has heard of any. */
+const knowsCluster = /"clusterUid":"[^"]/
 const newDataMs = 2000
 const waitMs = 1000
 
@@ -57,6 +60,7 @@ export class Operator {
       // A restored snapshot has its revision, and a log that begins anew.
       this.#put(backup.data, backup.data.revision)
       monitor.rewind(backup.seen)
+      monitor.hasRestored(backup.data.items.find(({ key }) => key === incarnationKey))
       monitor.causes.troubled(downMs)
       this.#world.happened(storeFaults[0])
     })
@@ -65,7 +69,7 @@ export class Operator {
   /** Only nodes that know which cluster they belong to: another one would be theirs for good. */
   async #wipe(forMs: number): Promise<void> {
     const { monitor, agents } = this.#world
-    while (!agents.every(({ node }) => node.disk.get('position')?.includes('"clusterUid":"') === true)) await this.#at(waitMs)
+    while (!agents.every(({ node }) => knowsCluster.test(node.disk.get('position') ?? ''))) await this.#at(waitMs)
     const backup = await this.#at(0, () => {
       this.#away()
       this.#world.isWiped = true
