@@ -123,7 +123,11 @@ export function composeCore(options: CoreOptions, deps: CoreDeps): Core {
   const leading: readonly (readonly Service[])[] = [
     [once('bootstrap', (signal) => bootstrap({ client, apiServer: options.apiServer, signal }))],
     [events, schedulerEvents, agentEvents],
-    [...controllerServices(defs, common), createScheduler({ ...common, events: schedulerEvents }), whenKnown(gateway, cluster, { client, informers })],
+    [
+      ...controllerServices(defs, common),
+      createScheduler({ ...common, events: schedulerEvents }),
+      whenKnown(gateway, cluster, { client, informers }),
+    ],
   ]
   return {
     cache,

@@ -3,7 +3,7 @@ import { Lease } from '../../api/kinds/lease.ts'
 import { Service } from '../../api/kinds/service.ts'
 import { nodeIdentity } from '../../api/meta/request.ts'
 import { unavailable } from '../../api/meta/status.ts'
-import { type AgentMessage, type ControlMessage, Hello } from '../../api/proto/agent.ts'
+import { type AgentMessage, type Assignments, type ControlMessage, Hello } from '../../api/proto/agent.ts'
 import { createInformers } from '../../client/informers.ts'
 import { Bell } from '../../lib/async.ts'
 import { parseTime } from '../../lib/clock.ts'
@@ -17,6 +17,8 @@ import type { LineHandlers } from './line.ts'
 interface Bed {
   /** While it is, nodes' leases cannot be written. */
   readonly away: { is: boolean }
+  /** What the control plane says of its store. */
+  readonly life: { incarnation: string }
   readonly gateway: Gateway
   readonly handlers: () => LineHandlers
   pass(ms: number): Promise<void>
@@ -28,6 +30,7 @@ async function createBed(world: World): Promise<Bed> {
   const informers = createInformers({ ...deps, client: world.client })
   let handlers: LineHandlers | undefined
   const away = { is: false }
+  const life = { incarnation: '' }
   const listen = async (given: LineHandlers) => {
     handlers = given
     return { port: undefined, close: () => undefined }
@@ -49,6 +52,7 @@ async function createBed(world: World): Promise<Bed> {
     events: { record: () => undefined },
     clusterUid: 'cluster',
     epoch: () => 1,
+    incarnation: () => life.incarnation,
     clusterCidr: '10.42.0.0/16',
     serviceCidr: '10.43.0.0/16',
     metrics: createMetrics('skiff_'),
@@ -56,6 +60,7 @@ async function createBed(world: World): Promise<Bed> {
   for (const service of informers.services) service.run(signal).catch(() => undefined)
   return {
     away,
+    life,
     gateway,
     handlers: () => handlers ?? expect.fail('nobody listens'),
     async pass(ms) {
@@ -68,9 +73,14 @@ async function createBed(world: World): Promise<Bed> {
 }
 
 /** A session of a node, which says what is pushed to it. */
-function connected({ handlers }: Bed, node: string, told: (message: ControlMessage['message']) => void = () => undefined) {
+function connected(
+  { handlers }: Bed,
+  node: string,
+  told: (message: ControlMessage['message']) => void = () => undefined,
+  resultsIn = '',
+) {
   const nodeJson = JSON.stringify({ metadata: { name: node }, status: {} })
-  const messages: AgentMessage[] = [{ message: { $case: 'hello', value: Hello.create({ node, nodeJson }) } }]
+  const messages: AgentMessage[] = [{ message: { $case: 'hello', value: Hello.create({ node, nodeJson, resultsIn }) } }]
   const more = new Bell()
   handlers()
     .session({
@@ -133,6 +143,38 @@ test('a control plane that leads again tells nodes of the services of then, also
   await world.client.create(Service, service('four'), { signal })
   await bed.pass(2000)
   expect(after.at(-1)).toEqual(['default/four', 'default/one', 'default/three', 'default/two'])
+})
+
+test('a node that comes back after the store was put back gets a complete set at once, although it knew the last one', async () => {
+  await using world = await createWorld()
+  const bed = await createBed(world)
+  bed.gateway.run(world.signal).catch(() => undefined)
+  await bed.pass(500)
+  const sets: Assignments[] = []
+  const come = async (resultsIn: string): Promise<Assignments | undefined> => {
+    sets.length = 0
+    const say = connected(
+      bed,
+      'node-1',
+      (message) => {
+        if (message?.$case === 'assignments') sets.push(message.value)
+      },
+      resultsIn,
+    )
+    await bed.pass(1000)
+    const set = sets.at(-1)
+    say({ $case: 'applied', value: { resultsIn: set?.resultsIn ?? '' } })
+    await bed.pass(500)
+    return set
+  }
+  const first = await come('')
+  expect(first?.complete).toBe(true)
+  // The same store: there is nothing new to be said.
+  expect(await come(first?.resultsIn ?? '')).toBeUndefined()
+  bed.life.incarnation = '1-other'
+  const second = await come(first?.resultsIn ?? '')
+  expect(second?.complete).toBe(true)
+  expect(second?.resultsIn).not.toBe(first?.resultsIn)
 })
 
 test('a lease that could not be renewed is renewed as soon as the store is back, without waiting for the next heartbeat', async () => {

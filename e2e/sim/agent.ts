@@ -31,6 +31,8 @@ export interface SimNode {
   readonly disk: Map<string, string>
   /** Nothing gets written, and nobody is told. */
   diskStands?: boolean
+  /** When its agent wrote down that a control plane with another store has welcomed it. */
+  welcomedMs?: number
   /** What stood there some time ago. */
   backup: ReadonlyMap<string, string>
   readonly volumes: SimVolumes
@@ -141,10 +143,16 @@ function diskOf(node: SimNode, process: SimProcess): CheckpointFiles {
   }
   return {
     load: () => process.call(signal, async (): Promise<LoadedFiles> => ({ files: new Map(disk), damaged: [] })),
-    write: (name, text) => write(() => void disk.set(name, text)),
+    write: (name, text) =>
+      write(() => {
+        if (name === 'position' && lifeIn(text) !== lifeIn(disk.get(name))) node.welcomedMs = process.clock.monotonicMs()
+        disk.set(name, text)
+      }),
     remove: (name) => write(() => void disk.delete(name)),
   }
 }
+
+const lifeIn = (position: string | undefined): string | undefined => /"incarnation":"([^"]*)"/.exec(position ?? '')?.[1]
 
 const hostFacts = ({ name, cpuMilli }: SimNode): HostFacts => ({
   name,

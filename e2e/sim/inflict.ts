@@ -315,6 +315,7 @@ export class Inflictor {
 
   #inflict(fault: Fault): void {
     if ('plane' in fault || fault.kind === 'leaseLost') this.#world.monitor.causes.troubled(lengthOf(fault))
+    if (fault.kind === 'watchStands' || fault.kind === 'watchLag') this.#world.monitor.lagging(lengthOf(fault))
     if (!tellsItself.has(fault.kind)) this.#world.happened(fault.kind)
     const handler = handlers[fault.kind] as Handler<Fault['kind']> // The one of its kind.
     const undo = handler(fault, this.#world)

@@ -27,6 +27,8 @@ export interface MonitorOptions {
 }
 
 const podPrefix = kindPrefix({ group: '', plural: 'pods' })
+/** A node that was welcomed has its complete set by then. */
+const setMs = 5000
 const deletionMark = Buffer.from('"deletionTimestamp"')
 
 /**
@@ -35,6 +37,7 @@ const deletionMark = Buffer.from('"deletionTimestamp"')
  */
 export class Monitor implements EngineWatcher {
   readonly #store: MemoryStore
+  readonly #clock: Clock
   readonly #trace: (line: string) => void
   readonly pods = new Map<string, Pod>()
   readonly #nodes = new Map<string, Node>()
@@ -50,6 +53,7 @@ export class Monitor implements EngineWatcher {
   readonly #revived = new Set<string>()
   #life = 0
   #restoredId: string | undefined
+  #laggingUntilMs = Number.NEGATIVE_INFINITY
   readonly causes: Causes
   readonly counts = new Map<string, number>()
   #engines: readonly SimNode[] = []
@@ -60,6 +64,7 @@ export class Monitor implements EngineWatcher {
 
   constructor({ store, clock, trace }: MonitorOptions) {
     this.#store = store
+    this.#clock = clock
     this.#trace = trace
     this.causes = new Causes({ clock, pods: this.pods, fail: (problem) => this.fail(problem) })
   }
@@ -119,7 +124,12 @@ export class Monitor implements EngineWatcher {
 
   /** The store was put back from a copy, whose incarnation was this: the next leader gives it another. */
   hasRestored(incarnation: KeyValue | undefined): void {
-    this.#restoredId = idOf(incarnation)
+    this.#restoredId = incarnationOf(incarnation)
+  }
+
+  /** Control planes hear late of what is new. */
+  lagging(forMs: number): void {
+    this.#laggingUntilMs = Math.max(this.#laggingUntilMs, this.#clock.monotonicMs() + forMs)
   }
 
   /** I9: whatever a control plane writes, it writes as the leader that it is. */
@@ -261,14 +271,18 @@ export class Monitor implements EngineWatcher {
 
   /**
    * What goes before its node has heard all that the store still knew when it was put back cannot be told from what was
-   * forgotten. Nobody can have heard of it before somebody led, and gave the store another incarnation.
+   * forgotten. Nobody can have heard of it before somebody led, and gave the store another incarnation; who has a session
+   * then hears all within moments, unless its control plane itself waits for what is new.
    */
   async #seeGone(pod: Pod): Promise<void> {
     const { item } = await this.#store.get(incarnationKey, { signal: new AbortController().signal })
-    const id = idOf(item)
-    const text = this.#engines.find(({ name }) => name === pod.spec.nodeName)?.disk.get('position')
+    const id = incarnationOf(item)
+    const node = this.#engines.find(({ name }) => name === pod.spec.nodeName)
+    const text = node?.disk.get('position')
     const position = text === undefined ? undefined : parsePosition(text)
-    const hasHeard = position !== undefined && position.incarnation === id && position.revision !== undefined
+    const nowMs = this.#clock.monotonicMs()
+    const mayWait = nowMs < Math.max(node?.welcomedMs ?? nowMs, this.#laggingUntilMs) + setMs
+    const hasHeard = position !== undefined && position.incarnation === id && (position.revision !== undefined || !mayWait)
     if (id !== undefined && (id === this.#restoredId || !hasHeard)) this.forgotten.set(pod.metadata.uid ?? '', undefined)
   }
 
@@ -318,8 +332,9 @@ export class Monitor implements EngineWatcher {
   }
 }
 
-function idOf(incarnation: KeyValue | undefined): string | undefined {
-  const { id } = JSON.parse(Buffer.from(incarnation?.value ?? '{}').toString('utf8')) as { readonly id?: string }
+/** Its id, of the value that the store has for it. */
+export function incarnationOf(item: KeyValue | undefined): string | undefined {
+  const { id } = JSON.parse(Buffer.from(item?.value ?? '{}').toString('utf8')) as { readonly id?: string }
   return id
 }
 

@@ -1,5 +1,7 @@
 import { incarnationKey } from '../../controlplane/store/incarnation.ts'
 import type { MemorySnapshot } from '../../controlplane/store/memory.ts'
+import type { SimNode } from './agent.ts'
+import { incarnationOf } from './monitor.ts'
 import type { Restore } from './saved.ts'
 import { leaderKey } from './store.ts'
 import type { Act, OperatorAct } from './workload.ts'
@@ -81,13 +83,24 @@ export class Operator {
       monitor.causes.troubled(forMs)
       this.#world.happened(storeFaults[1])
     })
-    await this.#at(forMs, () => this.#away())
+    await this.#at(forMs, () => {
+      this.#seeObeyed()
+      this.#away()
+    })
     await this.#at(newDataMs, () => {
       this.#put(backup.data, backup.gap)
       monitor.rewind(backup.seen)
       monitor.causes.troubled(forMs)
       this.#world.isWiped = false
     })
+  }
+
+  /** An empty store is another cluster: nodes that know theirs have nothing to do with it. */
+  #seeObeyed(): void {
+    const { store, nodes, monitor } = this.#world
+    const id = incarnationOf(store.snapshot().items.find(({ key }) => key === incarnationKey))
+    const obeys = ({ disk }: SimNode): boolean => id !== undefined && disk.get('position')?.includes(`"${id}"`) === true
+    for (const node of nodes.filter(obeys)) monitor.fail(`${node.name} obeyed the control plane of an empty store`)
   }
 
   #away(): void {

@@ -131,4 +131,15 @@ export const scenarios: Readonly<Record<string, readonly Plan[]>> = {
       triggers: [{ at: 'ADDED services app-1', faults: [{ kind: 'leaseLost', noticedAfterMs }] }],
     }),
   ),
+  'a pod that is deleted after a restore goes, though its node had a session again before there was news': [0, 1].map((index) =>
+    plan({
+      workload: [
+        ...at(1000, runPod),
+        ...at(9000, { do: 'backUp' }),
+        ...at(10_000, { do: 'expose', ...place }, { do: 'makeNamespace', namespace: 'team-1' }),
+        ...at(12_000, { do: 'restore', downMs: 500, areStopped: false }),
+        ...at(27_000 + 1000 * index, deletePod),
+      ],
+    }),
+  ),
 }
