@@ -70,17 +70,16 @@ export async function runAgent(options: Options, deps: AgentDeps, signal: AbortS
   const desired = await openDesiredStore({ folder: checkpoint, clock, log })
   const network = new NodeNetwork({ bridge: options.bridge, run, log })
   const hostPorts = new HostPorts()
-  let isBusy = (): boolean => true
+  let running: Pods | undefined
   using shell = createShell({ clock, random })
   const quick = failpoints.command(shell)
-  const spares = await preparedAhead(options, { run: quick, isBusy: () => isBusy() }, deps, signal)
+  const spares = await preparedAhead(options, { run: quick, isBusy: () => running?.isBusy ?? true }, deps, signal)
   const sandboxes = createSandboxes({ ...spares, runtime, network, hostPorts, nodeIp: facts.ip, run: quick, clock, log })
   const adopt = (opts: { readonly signal: AbortSignal }): Promise<void> => sandboxes.adopt(opts)
   const proxy = createServiceProxy({ network, hostPorts, nodeName: options.nodeName, run, clock, log, metrics, adopt })
   const follower = new NetworkFollower({ desired, network, proxy, adopt, clock, log })
   const volumes = failpoints.volumes(createVolumes({ root: join(options.dataDir, 'pods'), node: facts, clock, random, log }))
   const probes = createProbes({ runtime, clock, random, log })
-  let statusOf: Pods['status'] = () => undefined
   let report: (status: NodeStatus) => void = () => undefined
   const nodeWatch = new NodeWatch({
     facts,
@@ -89,6 +88,7 @@ export async function runAgent(options: Options, deps: AgentDeps, signal: AbortS
     missingCapabilities: rights.missingCapabilities,
     networkError: () => follower.error,
     diskError: diskErrorOf(options.dataDir, desired),
+    unlistedPods: () => running?.unlisted ?? [],
     report: (status) => report(status),
     clock,
     log,
@@ -110,7 +110,7 @@ export async function runAgent(options: Options, deps: AgentDeps, signal: AbortS
     through: (link) => failpoints.link(link),
     desired,
     nodeObject: () => nodeWatch.look(signal),
-    streams: { runtime, containerId: createContainerIds({ runtime, desired, clock, statusOf: (uid) => statusOf(uid) }) },
+    streams: { runtime, containerId: createContainerIds({ runtime, desired, clock, statusOf: (uid) => running?.status(uid) }) },
     ...{ clock, random, log, metrics },
   })
   report = (status) => session.nodeStatus(status)
@@ -121,8 +121,7 @@ export async function runAgent(options: Options, deps: AgentDeps, signal: AbortS
     podFiles: (pod, ip, folder) => podFiles(pod, ip, folder),
     services: () => desired.services?.services ?? [],
   })
-  statusOf = (uid) => pods.status(uid)
-  isBusy = () => pods.isBusy
+  running = pods
   const server = options.metricsAddress === '' ? [] : [metricsServer(options.metricsAddress, metrics)]
   const groups: readonly (readonly Service[])[] = [
     [...server, processUpkeep({ clock, log, metrics }), follower, proxy, probes],

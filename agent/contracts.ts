@@ -19,6 +19,8 @@ export interface DesiredState {
    * neither here nor removed is a stranger: left alone and reported.
    */
   isRemoved(uid: string): boolean
+  /** It goes on running although a restored or unknown control plane did not list it. */
+  isKept(uid: string): boolean
   /** This node has lost its memory: the strangers found here must be spared before any set counts as complete. */
   readonly mustSpare: boolean
   /** These go on running until the control plane names them. */

@@ -1,3 +1,4 @@
+import type { UnlistedPod } from '../api/derive/unlisted-pods.ts'
 import type { Node } from '../api/kinds/node.ts'
 import type { NodeCondition, NodeStatus } from '../api/kinds/node-status.ts'
 import { isAbort, sleep } from '../lib/async.ts'
@@ -17,6 +18,8 @@ export interface NodeWatchOptions {
   readonly networkError: () => string | undefined
   /** Which disk is nearly full; undefined while none is. */
   readonly diskError: (engineFolder: string | undefined) => Promise<string | undefined>
+  /** What runs here and is unknown to the API. */
+  readonly unlistedPods: () => readonly UnlistedPod[]
   /** Gets each status that says something new. */
   readonly report: (status: NodeStatus) => void
   readonly clock: Clock
@@ -40,7 +43,7 @@ export class NodeWatch implements Service {
 
   /** The node as it is now. */
   async look(signal: AbortSignal): Promise<Node> {
-    const { facts, runtime, version, missingCapabilities, networkError, diskError, clock } = this.#options
+    const { facts, runtime, version, missingCapabilities, networkError, diskError, unlistedPods, clock } = this.#options
     let engine: EngineInfo | undefined
     let images: readonly ImageInfo[] = []
     let engineError: string | undefined
@@ -58,6 +61,7 @@ export class NodeWatch implements Service {
       networkError: networkError(),
       diskError: await diskError(engine?.rootFolder),
       images,
+      unlistedPods: unlistedPods(),
       agentVersion: version,
       maxPods,
       missingCapabilities,

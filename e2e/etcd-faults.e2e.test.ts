@@ -238,7 +238,7 @@ test('an etcd that is restored from an older snapshot kills nothing', async () =
     fault: 'etcd restored from an older snapshot',
     limitMs: 90_000,
     alsoWhen: led(),
-    // It is made after the snapshot, and removed by hand in the end, as docs/operations.md says.
+    // It is made after the snapshot, and removed by `ctl unlisted remove` in the end.
     mayRestart: ({ pod }) => pod === 'default/late',
     mayGo: ({ key }) => key === 'default/late',
     act: async ({ isOver }) => {
@@ -261,18 +261,17 @@ test('an etcd that is restored from an older snapshot kills nothing', async () =
       )
       await wait(5_000)
       expect(await ended(containers)).toEqual([])
-      await forget('default/late')
+      await eventually('the pod that the store has forgotten is told', async (tell) => {
+        const told = await ctl('unlisted')
+        tell(told)
+        return /\sdefault\s+late\s/.test(told) ? true : undefined
+      })
+      const others = (await m.ctl('unlisted', 'remove', 'default/steady')).stderr
+      expect(others).toContain('no unlisted pod "default/steady"')
+      expect(await ctl('unlisted', 'remove', 'default/late')).toContain('pod "default/late" is gone from node')
+      expect((await checker.look()).containers?.filter(({ pod }) => pod === 'default/late')).toEqual([])
+      expect(await ctl('unlisted')).toBe('')
     },
   })
   expect(row).toMatchObject({ ...noHarm, problems: [] })
 })
-
-/** A pod that the store knows nothing of, and that is not wanted, as docs/operations.md has it. */
-async function forget(pod: string): Promise<void> {
-  const containers = ((await checker.look()).containers ?? []).filter((one) => one.pod === pod)
-  expect(containers.map(({ container }) => container).sort()).toEqual(['POD', 'main'])
-  ok(await m.ctl('down'))
-  ok(await m.run('rm', [join(m.dataDir, 'agent/desired/pods', containers[0]?.podUid ?? '')]))
-  ok(await m.docker('rm', '-f', ...containers.map(({ id }) => id)))
-  ok(await m.ctl('up'))
-}

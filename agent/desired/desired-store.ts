@@ -94,6 +94,10 @@ export class DesiredStore implements DesiredState {
     return this.#isComplete && !this.#mustSpare && !this.#state.pods.has(uid) && !this.#state.kept.has(uid)
   }
 
+  isKept(uid: string): boolean {
+    return this.#state.kept.has(uid)
+  }
+
   /** A complete set came since this process began. */
   get hasHeardAll(): boolean {
     return this.#hasHeardAll

@@ -27,6 +27,7 @@ function input(more: Partial<NodeInput> = {}): NodeInput {
     networkError: undefined,
     diskError: undefined,
     images: [],
+    unlistedPods: [],
     agentVersion: 'v0.1.0',
     maxPods: 110,
     missingCapabilities: [],
@@ -77,6 +78,15 @@ test('a condition keeps its time of change while it stays the same', () => {
 test('what the machine cannot give is a condition of the node', () => {
   expect(condition(input(), 'PrivilegesLimited')).toBeUndefined()
   expect(condition(input({ missingCapabilities: ['SYS_RESOURCE'] }), 'PrivilegesLimited')?.message).toContain('CAP_SYS_RESOURCE')
+})
+
+test('pods that the API does not list are a condition of the node', () => {
+  expect(condition(input(), 'UnlistedPods')).toMatchObject({ status: 'False' })
+  const unlistedPods = [{ namespace: 'shop', name: 'web', uid: 'u-1' }]
+  expect(condition(input({ unlistedPods }), 'UnlistedPods')).toMatchObject({
+    status: 'True',
+    message: expect.stringContaining('shop/web (u-1)'),
+  })
 })
 
 test('the largest fifty images are named', () => {

@@ -1,3 +1,4 @@
+import { type UnlistedPod, unlistedCondition, unlistedMessage } from '../../api/derive/unlisted-pods.ts'
 import type { Node } from '../../api/kinds/node.ts'
 import type { NodeCondition, NodeStatus } from '../../api/kinds/node-status.ts'
 import { formatTime } from '../../lib/clock.ts'
@@ -14,6 +15,7 @@ export interface NodeInput {
   /** Which disk is nearly full; undefined while none is. */
   readonly diskError: string | undefined
   readonly images: readonly ImageInfo[]
+  readonly unlistedPods: readonly UnlistedPod[]
   readonly agentVersion: string
   readonly maxPods: number
   /** Capabilities, without `CAP_`, that no container can have on this machine. */
@@ -97,7 +99,7 @@ export function nodeConditions(input: NodeInput): readonly NodeCondition[] {
   })
 }
 
-function facts({ engineError, networkError, diskError, missingCapabilities }: NodeInput): readonly Fact[] {
+function facts({ engineError, networkError, diskError, unlistedPods, missingCapabilities }: NodeInput): readonly Fact[] {
   const trouble = engineError ?? networkError
   const ready: Fact =
     trouble === undefined
@@ -127,7 +129,11 @@ function facts({ engineError, networkError, diskError, missingCapabilities }: No
             message: `no container can have ${missingCapabilities.map((name) => `CAP_${name}`).join(', ')} on this machine; privileged ones run without`,
           },
         ]
-  return [ready, network, disk, ...limited]
+  const unlisted: Fact =
+    unlistedPods.length === 0
+      ? { type: unlistedCondition, status: 'False', reason: 'AllPodsListed', message: 'the API knows all pods that run here' }
+      : { type: unlistedCondition, status: 'True', reason: 'UnknownToTheAPI', message: unlistedMessage(unlistedPods) }
+  return [ready, network, disk, unlisted, ...limited]
 }
 
 function cpuQuantity(milli: number): string {

@@ -1,3 +1,4 @@
+import type { UnlistedPod } from '../../api/derive/unlisted-pods.ts'
 import { Bell, isAbort, sleep, withDeadline } from '../../lib/async.ts'
 import { Backoff } from '../../lib/backoff.ts'
 import type { Service } from '../../lib/service.ts'
@@ -31,6 +32,8 @@ interface Shared {
 export interface Pods extends Service {
   /** Whether some pod is being worked on now. */
   readonly isBusy: boolean
+  /** Pods that run here though the control plane does not list them; those that have containers only, as last looked at. */
+  readonly unlisted: readonly UnlistedPod[]
   /** What was last reported of a pod; undefined before that. */
   status(uid: string): PodStatus | undefined
 }
@@ -45,7 +48,7 @@ class PodsService implements Pods {
   readonly #deps: PodsDeps
   readonly #options: Required<PodsOptions>
   readonly #workers = new Map<string, PodWorker>()
-  readonly #strangers = new Set<string>()
+  readonly #strangers = new Map<string, UnlistedPod>()
   readonly #metrics: PodsMetrics
   #lanes: KeyedLanes | undefined
 
@@ -57,6 +60,13 @@ class PodsService implements Pods {
 
   get isBusy(): boolean {
     return (this.#lanes?.size ?? 0) > 0
+  }
+
+  get unlisted(): readonly UnlistedPod[] {
+    const { desired } = this.#deps
+    const kept = desired.pods().filter((pod) => desired.isKept(uidOf(pod)))
+    const refs = kept.map(({ metadata: { namespace = '', name = '', uid = '' } }) => ({ namespace, name, uid }))
+    return [...refs, ...this.#strangers.values()]
   }
 
   status(uid: string): PodStatus | undefined {
@@ -196,10 +206,11 @@ class PodsService implements Pods {
   /** Containers that nobody told this agent to remove: left alone, and said once. */
   #reportStrangers(uids: readonly string[], byPod: ReadonlyMap<string, readonly ContainerState[]>): void {
     const { log, desired } = this.#deps
-    for (const uid of this.#strangers) if (!uids.includes(uid)) this.#strangers.delete(uid)
+    for (const uid of this.#strangers.keys()) if (!uids.includes(uid)) this.#strangers.delete(uid)
     for (const uid of uids) {
       if (this.#strangers.has(uid)) continue
-      this.#strangers.add(uid)
+      const identity = byPod.get(uid)?.[0]?.identity
+      this.#strangers.set(uid, { namespace: identity?.podNamespace ?? '', name: identity?.podName ?? '', uid })
       const containers = byPod
         .get(uid)
         ?.map(({ identity }) => `${identity.podNamespace}/${identity.podName}/${identity.container}`)

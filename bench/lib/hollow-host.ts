@@ -8,7 +8,7 @@ import { HostPorts } from '../../agent/network/host-ports.ts'
 import { NetworkFollower } from '../../agent/network/network-follower.ts'
 import { NodeNetwork } from '../../agent/network/node-network.ts'
 import { NodeWatch } from '../../agent/node-status.ts'
-import { createPods } from '../../agent/pods/pods.ts'
+import { createPods, type Pods } from '../../agent/pods/pods.ts'
 import { TestVolumes } from '../../agent/pods/testing/doubles.ts'
 import { createProbes } from '../../agent/probes/probes.ts'
 import { HollowRuntime } from '../../agent/runtime/hollow/hollow-runtime.ts'
@@ -53,6 +53,7 @@ async function runAgent(index: number): Promise<void> {
   const adopt = (opts: { readonly signal: AbortSignal }): Promise<void> => sandboxes.adopt(opts)
   const follower = new NetworkFollower({ desired, network, proxy: { update: () => undefined }, adopt, clock, log })
   const probes = createProbes({ runtime, clock, random, log })
+  let unlistedPods = (): Pods['unlisted'] => []
   let report: (status: NodeStatus) => void = () => undefined
   const nodeWatch = new NodeWatch({
     ...{ facts, runtime, clock, log },
@@ -60,6 +61,7 @@ async function runAgent(index: number): Promise<void> {
     missingCapabilities: [],
     networkError: () => follower.error,
     diskError: async () => undefined,
+    unlistedPods: () => unlistedPods(),
     report: (status) => report(status),
   })
   const session = createSession({
@@ -82,6 +84,7 @@ async function runAgent(index: number): Promise<void> {
     podFiles: async () => [],
     services: () => desired.services?.services ?? [],
   })
+  unlistedPods = () => pods.unlisted
   const groups: readonly (readonly Service[])[] = [[follower, probes], [pods], [session, nodeWatch]]
   const backoff = new Backoff({ baseMs: 200, maxMs: 10_000, resetAfterMs: 60_000, clock, random })
   await superviseGroups(groups, { clock, log, backoff, signal, drainMs: 2000 })

@@ -1,3 +1,4 @@
+import { dismissedAnnotation, parseDismissed } from '../../api/derive/unlisted-pods.ts'
 import { configMapKey, secretKey, usedConfigs } from '../../api/derive/used-configs.ts'
 import { ConfigMap } from '../../api/kinds/config-map.ts'
 import { EndpointSlice } from '../../api/kinds/endpoint-slice.ts'
@@ -197,6 +198,9 @@ class SessionGateway implements Gateway {
       this.#pods.onChange(({ old, new: now }) => {
         this.#ring(now?.spec.nodeName ?? old?.spec.nodeName)
       }),
+      this.#nodes.onChange(({ old, new: now }) => {
+        if (now !== undefined && dismissedIn(now) !== dismissedIn(old)) this.#ring(now.metadata.name)
+      }),
       this.#configMaps.onChange(({ old, new: now }) => keyed(now ?? old, configMapKey)),
       this.#secrets.onChange(({ old, new: now }) => keyed(now ?? old, secretKey)),
       this.#services.onChange(staleTable),
@@ -294,6 +298,7 @@ class SessionGateway implements Gateway {
         pods: this.#pods.byIndex(byNode, node),
         config: (key) => this.#config(key),
         revision: this.#pods.revision,
+        dismissed: parseDismissed(dismissedIn(this.#nodes.get(node))),
       }),
       services: () => this.#serviceTable(),
       storeStatus: (report, signal) =>
@@ -328,6 +333,8 @@ class SessionGateway implements Gateway {
     if (!this.#streams.arrive(node, id, call)) throw new Denied('nobody waits for this stream')
   }
 }
+
+const dismissedIn = (node: Node | undefined): string | undefined => node?.metadata.annotations?.[dismissedAnnotation]
 
 /** The first message without ending the stream, so that whoever takes the call over reads on from there. */
 async function firstId(call: StreamCall, clock: Clock): Promise<string> {

@@ -15,10 +15,11 @@ const settings = (version: string): ApiObject => ({
   kind: 'ConfigMap',
   metadata: { uid: 'u', resourceVersion: version },
 })
-const wanted = (pods: readonly Pod[], config?: ApiObject): Wanted => ({
+const wanted = (pods: readonly Pod[], config?: ApiObject, dismissed: readonly string[] = []): Wanted => ({
   pods,
   config: (key) => (key === 'configmap/default/settings' ? config : undefined),
   revision: 7,
+  dismissed: new Set(dismissed),
 })
 const uids = (set: { pods: readonly { uid: string }[] } | undefined): readonly string[] | undefined =>
   set?.pods.map(({ uid }) => uid)
@@ -89,4 +90,14 @@ test.each([
   expect(next?.complete).toBe(isComplete)
   if (!isComplete) expect(next?.appliesTo).toBe(resultsIn)
   expect(uids(next)).toEqual(isComplete ? ['a', 'b', 'c'] : resultsIn === 'v.1' ? ['b', 'c'] : ['c'])
+})
+
+test('a pod that is dismissed is removed once, after a complete set, and not while the API lists it', () => {
+  const view = new NodeView('v')
+  expect(view.next(wanted([pod('a', '1')], undefined, ['a', 'x']))).toMatchObject({ complete: true, removedPods: [] })
+  view.applied('v.1')
+  expect(view.next(wanted([pod('a', '1')], undefined, ['a', 'x']))).toMatchObject({ complete: false, removedPods: ['x'] })
+  view.applied('v.2')
+  expect(view.next(wanted([pod('a', '1')], undefined, ['a', 'x']))).toBeUndefined()
+  expect(view.next(wanted([], undefined, ['a', 'x']))).toMatchObject({ removedPods: ['a'] })
 })

@@ -9,6 +9,8 @@ export interface Wanted {
   /** By `configmap/<namespace>/<name>` or `secret/…`. */
   config(key: string): ApiObject | undefined
   readonly revision: number
+  /** UIDs of pods that somebody has said are to go from the node, though the API may never have heard of them. */
+  readonly dismissed: ReadonlySet<string>
 }
 
 /** What a node has been told: what counts as a change of each pod, and the version of each config. */
@@ -16,6 +18,7 @@ interface Told {
   readonly resultsIn: string
   readonly pods: ReadonlyMap<string, string>
   readonly configs: ReadonlyMap<string, string>
+  readonly dismissed: ReadonlySet<string>
 }
 
 /**
@@ -59,7 +62,9 @@ export class NodeView {
     const told = this.#told
     const changedPods = [...pods].filter(([uid, pod]) => told?.pods.get(uid) !== essence(pod))
     const changedConfigs = [...configs].filter(([key, object]) => told?.configs.get(key) !== versionOf(object))
-    const removedPods = told === undefined ? [] : [...told.pods.keys()].filter((uid) => !pods.has(uid))
+    const dismissed = told === undefined ? [] : [...wanted.dismissed].filter((uid) => !told.dismissed.has(uid))
+    const left = told === undefined ? [] : [...told.pods.keys()]
+    const removedPods = [...new Set([...left, ...dismissed])].filter((uid) => !pods.has(uid))
     const removedConfigs = told === undefined ? [] : [...told.configs.keys()].filter((key) => !configs.has(key))
     const changes = changedPods.length + changedConfigs.length + removedPods.length + removedConfigs.length
     if (told !== undefined && changes === 0) return undefined
@@ -67,6 +72,8 @@ export class NodeView {
       resultsIn: `${this.#prefix}.${++this.#count}`,
       pods: new Map([...pods].map(([uid, pod]) => [uid, essence(pod)])),
       configs: new Map([...configs].map(([key, object]) => [key, versionOf(object)])),
+      // A complete set names no removals: these follow it.
+      dismissed: new Set(told === undefined ? [] : [...wanted.dismissed].filter((uid) => !pods.has(uid))),
     }
     return Assignments.create({
       complete: told === undefined,

@@ -16,6 +16,7 @@ import { run } from './run.ts'
 import { scale } from './scale.ts'
 import { secretsRewrite } from './secrets.ts'
 import { status } from './status.ts'
+import { unlisted, unlistedRemove } from './unlisted.ts'
 import { up } from './up.ts'
 import { version } from './version.ts'
 
@@ -44,6 +45,8 @@ export const commands: readonly CommandDef[] = [
   certs,
   certsRotate,
   secretsRewrite,
+  unlisted,
+  unlistedRemove,
   version,
   completionCommand(() => commands.map(({ name }) => name)),
 ]

@@ -5,7 +5,7 @@ import { HostPorts } from '../../agent/network/host-ports.ts'
 import { NetworkFollower } from '../../agent/network/network-follower.ts'
 import { NodeNetwork } from '../../agent/network/node-network.ts'
 import { NodeWatch } from '../../agent/node-status.ts'
-import { createPods } from '../../agent/pods/pods.ts'
+import { createPods, type Pods } from '../../agent/pods/pods.ts'
 import { createProbes } from '../../agent/probes/probes.ts'
 import { createSandboxes } from '../../agent/sandbox/sandboxes.ts'
 import { createSession } from '../../agent/session/session.ts'
@@ -93,6 +93,7 @@ export async function runSimAgent({ node, net, process, addresses, plant, log, s
   const adopt = (opts: { readonly signal: AbortSignal }): Promise<void> => sandboxes.adopt(opts)
   const follower = new NetworkFollower({ desired, network, proxy, adopt, clock, log })
   const probes = createProbes({ runtime, clock, random, log })
+  let unlistedPods = (): Pods['unlisted'] => []
   let report: (status: NodeStatus) => void = () => undefined
   const nodeWatch = new NodeWatch({
     ...{ facts, runtime, clock, log },
@@ -100,6 +101,7 @@ export async function runSimAgent({ node, net, process, addresses, plant, log, s
     missingCapabilities: [],
     networkError: () => follower.error,
     diskError: async () => undefined,
+    unlistedPods: () => unlistedPods(),
     report: (status) => report(status),
   })
   const session = createSession({
@@ -123,6 +125,7 @@ export async function runSimAgent({ node, net, process, addresses, plant, log, s
     services: () => desired.services?.services ?? [],
   })
   isBusy = () => pods.isBusy
+  unlistedPods = () => pods.unlisted
   const groups: readonly (readonly Service[])[] = [
     [follower, probes],
     [pods, sandboxes],

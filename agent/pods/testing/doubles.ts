@@ -46,6 +46,9 @@ export class TestDesired implements DesiredState {
   isRemoved(uid: string): boolean {
     return this.removed.has(uid)
   }
+  isKept(): boolean {
+    return false
+  }
   spare(): void {
     this.mustSpare = false
   }
