@@ -8,7 +8,7 @@ import { Secret } from '../../api/kinds/secret.ts'
 import { Service as ServiceKind } from '../../api/kinds/service.ts'
 import { unavailable } from '../../api/meta/status.ts'
 import type { ContainerRef, ExecInput, ExecOptions, ExecOutput, LogOptions, PodStreams } from '../../api/meta/streams.ts'
-import type { EventReport, ServiceTable, StreamUp } from '../../api/proto/agent.ts'
+import type { EventReport, PodStatusReport, ServiceTable, StreamUp } from '../../api/proto/agent.ts'
 import type { Client } from '../../client/client.ts'
 import type { EventRecorder } from '../../client/events.ts'
 import type { Informer } from '../../client/informer.ts'
@@ -272,6 +272,7 @@ class SessionGateway implements Gateway {
     const { client, clientFor, informers, clock, log, events, clusterUid, epoch, serviceCidr, clusterCidr } = this.#options
     const { incarnation = () => '', startRevision = () => 0, heartbeatMs = 5000 } = this.#options
     const own = clientFor(node)
+    const view = this.#viewOf(node)
     const session = new NodeSession(node, line, {
       clock,
       log,
@@ -283,7 +284,7 @@ class SessionGateway implements Gateway {
         podCidrs: this.#podCidrs,
         cached: () => this.#nodes.get(node),
       }),
-      view: this.#viewOf(node),
+      view,
       welcome: (podCidr) => ({
         epoch: BigInt(epoch()),
         clusterUid,
@@ -301,13 +302,24 @@ class SessionGateway implements Gateway {
         dismissed: parseDismissed(dismissedIn(this.#nodes.get(node))),
       }),
       services: () => this.#serviceTable(),
-      storeStatus: (report, signal) =>
-        storePodStatus({ client: own, cached: (key) => this.#pods.get(key) }, node, report, { signal }),
+      storeStatus: (report, signal) => {
+        if (this.#isOthers(node, report)) {
+          view.withdraw(report.uid)
+          session.ring()
+        }
+        return storePodStatus({ client: own, cached: (key) => this.#pods.get(key) }, node, report, { signal })
+      },
       record: (event) => recordEvent(events, node, event),
     })
     this.#sessions.set(node, session)
     this.#sessionGauge.set(this.#sessions.size)
     return session
+  }
+
+  /** Bound to another node: that never changes while this store goes on. */
+  #isOthers(node: string, { namespace, name, uid }: PodStatusReport): boolean {
+    const pod = this.#pods.get(`${namespace}/${name}`)
+    return pod?.metadata.uid === uid && pod.spec.nodeName !== undefined && pod.spec.nodeName !== node
   }
 
   #viewOf(node: string): NodeView {

@@ -101,3 +101,16 @@ test('a pod that is dismissed is removed once, after a complete set, and not whi
   expect(view.next(wanted([pod('a', '1')], undefined, ['a', 'x']))).toBeUndefined()
   expect(view.next(wanted([], undefined, ['a', 'x']))).toMatchObject({ removedPods: ['a'] })
 })
+
+test('a pod that is another node’s is withdrawn with the next increment, not with a complete set, and once', () => {
+  const view = new NodeView('v')
+  view.withdraw('elsewhere')
+  expect(view.next(wanted([pod('a', '1')]))).toMatchObject({ complete: true, removedPods: [] })
+  view.applied('v.1')
+  expect(view.next(wanted([pod('a', '1')]))).toMatchObject({ complete: false, removedPods: ['elsewhere'], pods: [] })
+  view.applied('v.2')
+  expect(view.next(wanted([pod('a', '1')]))).toBeUndefined()
+  // It is this node's by now.
+  view.withdraw('a')
+  expect(view.next(wanted([pod('a', '1')]))).toBeUndefined()
+})

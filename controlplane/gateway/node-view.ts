@@ -31,6 +31,8 @@ export class NodeView {
   #count = 0
   #told: Told | undefined
   #underWay: Told | undefined
+  /** UIDs of pods that it has, and that are another node's: it is still to be told. */
+  readonly #withdrawn = new Set<string>()
 
   /** `prefix` tells this process's results from those of others. */
   constructor(prefix: string) {
@@ -50,6 +52,14 @@ export class NodeView {
     this.#underWay = undefined
   }
 
+  /**
+   * It said that it has a pod that is another node's, as when the store was put back to before the pod was bound. It may
+   * keep what the store has forgotten, and not this one: the pod would run twice.
+   */
+  withdraw(uid: string): void {
+    this.#withdrawn.add(uid)
+  }
+
   get isWaiting(): boolean {
     return this.#underWay !== undefined
   }
@@ -62,8 +72,10 @@ export class NodeView {
     const told = this.#told
     const changedPods = [...pods].filter(([uid, pod]) => told?.pods.get(uid) !== essence(pod))
     const changedConfigs = [...configs].filter(([key, object]) => told?.configs.get(key) !== versionOf(object))
+    // A complete set names what there is; what is to go comes with the next one.
     const dismissed = told === undefined ? [] : [...wanted.dismissed].filter((uid) => !told.dismissed.has(uid))
-    const left = told === undefined ? [] : [...told.pods.keys()]
+    const left = told === undefined ? [] : [...told.pods.keys(), ...this.#withdrawn]
+    if (told !== undefined) this.#withdrawn.clear()
     const removedPods = [...new Set([...left, ...dismissed])].filter((uid) => !pods.has(uid))
     const removedConfigs = told === undefined ? [] : [...told.configs.keys()].filter((key) => !configs.has(key))
     const changes = changedPods.length + changedConfigs.length + removedPods.length + removedConfigs.length

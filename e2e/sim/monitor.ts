@@ -51,6 +51,8 @@ export class Monitor implements EngineWatcher {
   readonly forgotten = new Map<string, Pod | undefined>()
   /** Pods that had gone, or were going, and are there again. */
   readonly #revived = new Set<string>()
+  /** Nodes that pods were bound to when the store was put back to before that. */
+  readonly #unbound = new Map<string, ReadonlySet<string>>()
   #life = 0
   #restoredId: string | undefined
   #laggingUntilMs = Number.NEGATIVE_INFINITY
@@ -114,7 +116,10 @@ export class Monitor implements EngineWatcher {
     const deleting = new Set(this.#deleting)
     seen()
     for (const uid of this.#seen) if (!this.pods.has(uid) && !this.forgotten.has(uid)) this.forgotten.set(uid, before.get(uid))
-    for (const uid of this.pods.keys()) {
+    for (const [uid, pod] of this.pods) {
+      const first = before.get(uid)?.spec.nodeName
+      if (first !== undefined && pod.spec.nodeName === undefined)
+        this.#unbound.set(uid, new Set([...(this.#unbound.get(uid) ?? []), first]))
       const wasForgotten = this.forgotten.delete(uid)
       // Its node may have been told, in the history that is no more, that it is gone.
       if (!wasForgotten && (!before.has(uid) || deleting.has(uid))) this.#revived.add(uid)
@@ -184,12 +189,22 @@ export class Monitor implements EngineWatcher {
       const who = `${state.node} ${state.id.slice(0, 8)}`
       for (const key of unique(state)) {
         const other = owners.get(key)
-        if (other !== undefined && !this.#isLiedTo()) this.fail(`${key} runs twice: ${other} and ${who}`)
+        if (other !== undefined && !this.#isLiedTo() && !this.#isElsewhere(state.identity.podUid))
+          this.fail(`${key} runs twice: ${other} and ${who}`)
         owners.set(key, who)
       }
     }
     const started = states.flat().find((state) => state.id === id && state.node === node)
     if (started !== undefined) this.#trace(`${node} started ${nameOf(started)}`)
+  }
+
+  /**
+   * The store was put back to before the pod was bound, and it was bound anew: it runs twice until its first node says
+   * so, and is told that it is not its any more. In the end it runs once.
+   */
+  #isElsewhere(uid: string): boolean {
+    const node = this.pods.get(uid)?.spec.nodeName
+    return [...(this.#unbound.get(uid) ?? [])].some((first) => node !== undefined && first !== node)
   }
 
   /** Whoever is not told of a container, and makes another, cannot know better. In the end one of them has to go. */
@@ -203,6 +218,8 @@ export class Monitor implements EngineWatcher {
     const { podUid } = container.identity
     const pod = this.pods.get(podUid) ?? this.forgotten.get(podUid)
     if (this.#revived.has(podUid)) return
+    const isFirst = this.#unbound.get(podUid)?.has(node) === true && this.#isElsewhere(podUid)
+    if (isFirst && pod?.spec.nodeName !== node) return
     if (pod === undefined || pod.metadata.deletionTimestamp !== undefined || isFinished(pod)) return
     void this.#checkEnd(node, container, pod)
   }

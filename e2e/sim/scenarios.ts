@@ -142,4 +142,15 @@ export const scenarios: Readonly<Record<string, readonly Plan[]>> = {
       ],
     }),
   ),
+  'a pod that was bound after the backup, and elsewhere after the restore, runs once in the end': times(1, 4, 1).map((index) =>
+    plan({
+      workload: [
+        ...at(2000, runPod),
+        ...at(2500, { do: 'backUp' }),
+        ...at(15_000, { do: 'restore', downMs: 500, areStopped: index % 2 === 0 }),
+      ],
+      faults: strike(1500, { kind: 'planePause', plane: 0, forMs: 2000 }),
+      nodes: 4,
+    }),
+  ),
 }
