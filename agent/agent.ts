@@ -52,6 +52,8 @@ export const agentVersion = 'v0.1.0'
 const drainMs = 5_000
 /** Each is a container with its supervisor in memory. */
 const maxSpareSandboxes = 50
+/** What a prepared sandbox takes of the host with its supervisor, roughly. */
+const spareBytes = 8 * 1024 * 1024
 const backoffs = { baseMs: 200, maxMs: 10_000, resetAfterMs: 60_000 }
 /** What the gateway's certificate is for, whatever address it is dialled by. */
 const gatewayName = 'skiff-gateway'
@@ -73,7 +75,7 @@ export async function runAgent(options: Options, deps: AgentDeps, signal: AbortS
   let running: Pods | undefined
   using shell = createShell({ clock, random })
   const quick = failpoints.command(shell)
-  const spares = await preparedAhead(options, { run: quick, isBusy: () => running?.isBusy ?? true }, deps, signal)
+  const spares = await preparedAhead(options, { ...facts, run: quick, isBusy: () => running?.isBusy ?? true }, deps, signal)
   const sandboxes = createSandboxes({ ...spares, runtime, network, hostPorts, nodeIp: facts.ip, run: quick, clock, log })
   const adopt = (opts: { readonly signal: AbortSignal }): Promise<void> => sandboxes.adopt(opts)
   const proxy = createServiceProxy({ network, hostPorts, nodeName: options.nodeName, run, clock, log, metrics, adopt })
@@ -164,8 +166,8 @@ const asking =
  * where the data folder's file system forbids it.
  */
 async function preparedAhead(
-  { dataDir, spareSandboxes }: Options,
-  { run, isBusy }: { readonly run: RunCommand; isBusy(): boolean },
+  { dataDir, spareSandboxes, maxSpareSandboxes: wanted }: Options,
+  { run, isBusy, memoryBytes }: { readonly run: RunCommand; isBusy(): boolean; readonly memoryBytes: number },
   { clock, random, log }: AgentDeps,
   signal: AbortSignal,
 ): Promise<Pick<SandboxesOptions, 'gates' | 'spares'>> {
@@ -176,7 +178,9 @@ async function preparedAhead(
   if (trouble !== undefined)
     log.warn('no sandboxes are prepared ahead: the program that containers in them need cannot be run', { trouble })
   const size = trouble === undefined ? Math.min(spareSandboxes, maxSpareSandboxes) : 0
-  return { gates, spares: { size, isBusy, random } }
+  const affordable = Math.floor(memoryBytes / 100 / spareBytes)
+  const most = Math.max(size, Math.min(wanted, affordable, maxSpareSandboxes))
+  return { gates, spares: { size, most, isBusy, random } }
 }
 
 /** Removes whatever an agent with this data folder made on the host: containers, volumes, links, rules, its image. */

@@ -12,6 +12,10 @@ export const options = {
     default: 4,
     help: 'Sandboxes kept ready for pods to come, at most 50: a pod that takes one does not wait for its own; 0: none',
   }),
+  maxSpareSandboxes: int({
+    default: 32,
+    help: 'As many are kept ready at most, for five minutes after as many pods have come at a time; what they take is bound to a hundredth of the memory',
+  }),
   metricsAddress: text({ default: '127.0.0.1:6447', help: 'Where /metrics and /healthz are served; empty: nowhere' }),
   logLevel: text({ default: 'info', help: 'debug, info, warn or error' }),
 } as const

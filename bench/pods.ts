@@ -1,5 +1,5 @@
 // How fast a pod is, against the engine without Skiff (and Docker Swarm), on the same engine in the same run:
-//   sh deploy/with-node.sh node bench/pods.ts [--runs 15] [--many 30,100] [--swarm]
+//   sh deploy/with-node.sh node bench/pods.ts [--runs 15] [--many 30,100] [--swarm] [--small]
 import process from 'node:process'
 import { parseArgs } from 'node:util'
 import { prepareImage } from '../e2e/example-image.ts'
@@ -18,18 +18,20 @@ interface Sizes {
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    runs: { type: 'string', default: '15' },
-    many: { type: 'string', default: '30,100' },
+    runs: { type: 'string' },
+    many: { type: 'string' },
+    small: { type: 'boolean', default: false },
     swarm: { type: 'boolean', default: false },
   },
 })
+const { runs = values.small ? '1' : '15', many = values.small ? '3' : '30,100' } = values
 const sizes: Sizes = {
-  runs: Number(values.runs),
-  counts: values.many
+  runs: Number(runs),
+  counts: many
     .split(',')
     .map(Number)
     .filter((count) => count > 0)
-    .map((count) => ({ count, runs: count <= 30 ? 3 : 1 })),
+    .map((count) => ({ count, runs: values.small ? 2 : count <= 30 ? 4 : 2 })),
   withSwarm: values.swarm,
 }
 
@@ -49,7 +51,7 @@ async function outside(): Promise<void> {
 }
 
 async function skiffRows(machine: Machine, socketPath: string): Promise<readonly Row[]> {
-  const args = ['--runs', String(sizes.runs), '--many', values.many, 'inside', machine.kubeconfig, socketPath]
+  const args = ['--runs', runs, '--many', many, ...(values.small ? ['--small'] : []), 'inside', machine.kubeconfig, socketPath]
   return JSON.parse(ok(await machine.run(process.execPath, [import.meta.filename, ...args])))
 }
 
@@ -57,23 +59,30 @@ async function skiffRows(machine: Machine, socketPath: string): Promise<readonly
 async function inside(kubeconfig: string, socketPath: string): Promise<void> {
   await using pods = new SkiffPods(kubeconfig, socketPath)
   const docker = bareDocker(socketPath)
-  await single(2, docker, pods) // Warm up.
+  if (!values.small) await single(2, docker, pods) // Warm up.
   const rows: Row[] = [...(await single(sizes.runs, docker, pods))]
-  for (const { count, runs } of sizes.counts) {
-    const [inTurn, bare, ours]: [number[], number[], number[]] = [[], [], []]
-    for (let run = 0; run < runs; run++) {
-      await pods.rested()
-      if (run === 0) inTurn.push(await docker.many(count, 1))
-      bare.push(await docker.many(count, 4))
-      ours.push(await pods.many(count))
-    }
-    rows.push(
-      { name: inTurnName(count), ms: inTurn },
-      { name: manyName(count), ms: bare },
-      { name: `deployment, 0 to ${count} ready`, ms: ours, against: manyName(count) },
-    )
-  }
+  for (const { count, runs } of sizes.counts) rows.push(...(await manyRows({ count, runs }, docker, pods)))
   process.stdout.write(`${JSON.stringify(rows)}\n`)
+}
+
+/** The agent keeps more sandboxes ready after pods have come in a group: first and later turns are rows of their own. */
+async function manyRows({ count, runs }: Sizes['counts'][number], docker: BareDocker, pods: SkiffPods): Promise<readonly Row[]> {
+  const bare = manyName(count)
+  const of = (which: string): string => `each of them, ${which}`
+  const inTurn = await docker.many(count, 1)
+  const ms: Record<string, number[]> = { [inTurnName(count)]: [Math.max(...inTurn)] }
+  const against: Record<string, string> = {}
+  const note = (name: string, each: readonly number[], other?: string): void => {
+    ms[name] = [...(ms[name] ?? []), Math.max(...each)]
+    ms[of(name)] = [...(ms[of(name)] ?? []), ...each]
+    if (other !== undefined) Object.assign(against, { [name]: other, [of(name)]: of(other) })
+  }
+  for (let run = 0; run < runs; run++) {
+    const ready = await pods.rested()
+    note(bare, await docker.many(count, 4))
+    note(`0 to ${count} ready, ${ready} sandboxes prepared`, await pods.many(count), bare)
+  }
+  return Object.entries(ms).map(([name, samples]) => ({ name, ms: samples, ...(against[name] && { against: against[name] }) }))
 }
 
 async function single(runs: number, docker: BareDocker, pods: SkiffPods): Promise<readonly Row[]> {

@@ -38,7 +38,7 @@ export interface SandboxesOptions {
   /** How their containers get their host names; without it none is prepared ahead, and none that was can be used. */
   readonly gates?: Pick<Gates, 'program' | 'open' | 'isThere'>
   /** Sandboxes prepared ahead; none without it. */
-  readonly spares?: Pick<SparesOptions, 'size' | 'isBusy' | 'random'>
+  readonly spares?: Pick<SparesOptions, 'size' | 'most' | 'isBusy' | 'random'>
   readonly clock: Clock
   readonly log: Log
 }
@@ -204,6 +204,7 @@ class DockerSandboxes implements Sandboxes, Service {
   async #takeSpare(pod: Pod, network: ReadyNetwork, opts: AbortOptions): Promise<Sandbox | undefined> {
     const spares = canTakeSpare(pod) ? this.#spares : undefined
     if (spares === undefined) return undefined
+    spares.asked()
     for (let spare = spares.take(); spare !== undefined; spare = spares.take()) {
       const state = await this.#adopt(pod, spare, spares, opts)
       if (state === undefined) continue

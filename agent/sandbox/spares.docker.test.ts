@@ -69,7 +69,7 @@ function startAgent(size: number): void {
     ...{ runtime, network, nodeIp: node.ip, run: engine.run, clock, log },
     hostPorts: new HostPorts(),
     gates: new Gates({ folder: join(root, 'programs'), architecture: 'amd64', run, clock }),
-    spares: { size, isBusy: () => isBusy(), random: systemRandom },
+    spares: { size, most: size, isBusy: () => isBusy(), random: systemRandom },
   })
   const probes = createProbes({ runtime, clock, random, log })
   const pods = createPods({

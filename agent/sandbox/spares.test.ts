@@ -44,7 +44,7 @@ function setUp({ podCidr = '10.85.3.0/24' }: { podCidr?: string } = {}) {
     const sandboxes = createSandboxes({
       ...{ runtime: engine, network, nodeIp: '192.0.2.7', run, wiring, gates, clock, log: silentLog },
       hostPorts: new HostPorts(),
-      ...(size !== undefined && { spares: { size, isBusy: () => isBusy, random: seededRandom(size) } }),
+      ...(size !== undefined && { spares: { size, most: Math.max(size, 8), isBusy: () => isBusy, random: seededRandom(size) } }),
     })
     const controller = new AbortController()
     running.push(controller)
@@ -119,6 +119,20 @@ test.each<Fault>(['answerLost', 'fails'])('a taking that %s makes neither two sa
   await expectOwnAddresses(world)
 })
 
+test('after pods have come in a group as many are kept, for five minutes', async () => {
+  const world = setUp()
+  const sandboxes = world.newSandboxes(2)
+  await world.pass(2_000)
+  await Promise.all(['a', 'b', 'c', 'd', 'e'].map((uid) => sandboxes.ensure(pod(uid), [], opts)))
+  await world.pass(5_000)
+  expect(await world.spares()).toHaveLength(5)
+  await world.pass(4.8 * 60_000)
+  expect(await world.spares()).toHaveLength(5)
+  await world.pass(30_000)
+  expect(await world.spares()).toHaveLength(2)
+  await expectOwnAddresses(world)
+})
+
 test('two pods that ask at once get two sandboxes', async () => {
   const world = setUp()
   const sandboxes = world.newSandboxes(2)
@@ -181,7 +195,7 @@ test('one that comes back when another has been made in its place is too much, a
   const made: ContainerState[] = []
   const there = new Set<string>()
   const spares = new Spares({
-    ...{ size: 2, isBusy: () => false, clock, random: seededRandom(1), log: silentLog },
+    ...{ size: 2, most: 2, isBusy: () => false, clock, random: seededRandom(1), log: silentLog },
     list: async () => made.filter(({ id }) => there.has(id)),
     make: async () => {
       const id = `c${made.length}`

@@ -4,10 +4,13 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
 import type { Random } from '../../lib/random.ts'
 import { type ContainerState, isSpareUid } from '../runtime/runtime.ts'
+import { SpareDemand } from './spare-demand.ts'
 
 export interface SparesOptions {
-  /** How many are kept ready. */
+  /** How many are kept ready; 0: none at all. */
   readonly size: number
+  /** As many at most when pods come in groups. */
+  readonly most: number
   /** Whether pods are being worked on: no spare is made meanwhile. */
   isBusy(): boolean
   /** All containers. */
@@ -41,11 +44,19 @@ export class Spares {
   readonly #unsure = new Map<string, ContainerState>()
   readonly #bell = new Bell()
   readonly #backoff: Backoff
+  readonly #demand: SpareDemand
   #mustLook = true
 
   constructor(options: SparesOptions) {
     this.#options = options
+    this.#demand = new SpareDemand({ ...options, least: options.size })
     this.#backoff = new Backoff({ baseMs: 1_000, maxMs: 60_000, ...options })
+  }
+
+  /** A pod has come that will take one if there is one. */
+  asked(): void {
+    this.#demand.asked()
+    this.#bell.ring()
   }
 
   /** A sandbox to be taken. The caller says how that ended, by one of the next three. */
@@ -105,14 +116,19 @@ export class Spares {
         await sleep(clock, waitMs, signal).catch(() => undefined) // Aborted: the loop ends.
         continue
       }
-      await this.#bell.wait({ signal }).catch(() => undefined) // Aborted: the loop ends.
+      const { leftMs: timeoutMs } = this.#demand
+      await this.#bell.wait({ signal, clock, ...(timeoutMs !== undefined && { timeoutMs }) }).catch(() => undefined) // Aborted: the loop ends.
     }
   }
 
   /** True when there may be more to make. */
   async #makeOne(signal: AbortSignal): Promise<boolean> {
-    const { size, isBusy, make, clock } = this.#options
-    if (this.#mustLook || this.#ready.length >= size) return false
+    const { isBusy, make, clock } = this.#options
+    if (this.#mustLook) return false
+    if (this.#ready.length >= this.#demand.size) {
+      this.#demand.refilled()
+      return false
+    }
     while (isBusy()) await sleep(clock, busyMs, signal)
     await sleep(clock, quietMs, signal)
     if (isBusy()) return true
@@ -123,8 +139,8 @@ export class Spares {
   }
 
   async #trim(signal: AbortSignal): Promise<void> {
-    const { size, discard } = this.#options
-    while (this.#ready.length > size) {
+    const { discard } = this.#options
+    while (this.#ready.length > this.#demand.size) {
       const surplus = this.#ready.pop()
       if (surplus !== undefined) await discard(surplus, { signal })
     }
@@ -150,10 +166,10 @@ export class Spares {
   }
 
   async #sort(state: ContainerState, signal: AbortSignal): Promise<void> {
-    const { size, keep, discard } = this.#options
+    const { keep, discard } = this.#options
     const at = this.#ready.findIndex(({ id }) => id === state.id)
     if (at >= 0) this.#ready.splice(at, 1)
-    const isWanted = isGood(state) && this.#ready.length < size
+    const isWanted = isGood(state) && this.#ready.length < this.#demand.size
     if (isWanted && (await keep(state, { signal }))) this.#ready.push(state)
     else await discard(state, { signal })
   }

@@ -8,8 +8,8 @@ export interface BareDocker {
   start(): Promise<number>
   /** `docker rm -f` of the one that was started last. */
   remove(): Promise<number>
-  /** So many started, so many at a time. They are removed again, which does not count. */
-  many(count: number, atOnce: number): Promise<number>
+  /** So many started, so many at a time: when each was, from the begin of all. They are removed again, which does not count. */
+  many(count: number, atOnce: number): Promise<readonly number[]>
 }
 
 export const runName = 'docker run -d'
@@ -32,7 +32,12 @@ export function bareDocker(socketPath: string): BareDocker {
     async many(count, atOnce) {
       const containers: Docker.Container[] = []
       const indices = Array.from({ length: count }, (_, index) => index)
-      const took = await timed(() => forEachLimit(indices, atOnce, () => run(containers)))
+      const took: number[] = []
+      const beginMs = performance.now()
+      await forEachLimit(indices, atOnce, async () => {
+        await run(containers)
+        took.push(performance.now() - beginMs)
+      })
       await forEachLimit(containers, 4, async (container) => void (await container.remove({ force: true })))
       return took
     },

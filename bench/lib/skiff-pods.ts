@@ -14,6 +14,8 @@ import { image, script } from './workload.ts'
 const namespace = 'default'
 /** What an agent keeps ready unless it is told otherwise. */
 const spareSandboxes = Number(options.spareSandboxes.default)
+/** One is made in less. */
+const stillMs = 1500
 const container = { name: 'main', image, imagePullPolicy: 'IfNotPresent', command: ['sh', '-c', script] } as const
 
 /** Asks a running cluster through its HTTPS API, and listens with a watch: nothing is polled. */
@@ -32,13 +34,16 @@ export class SkiffPods implements AsyncDisposable {
   }
 
   /**
-   * Until the agent has as many sandboxes ready as it keeps, so that their making slows nobody who is measured.
+   * Until the agent makes no more sandboxes ahead, so that their making slows nobody who is measured. How many are ready
+   * then.
    */
-  async rested(): Promise<void> {
-    for (let ready = -1; ready !== spareSandboxes; ) {
-      const found = await this.#docker.listContainers({ filters: { name: ['^/skiff_POD_spare__'] } })
-      ready = found.length
-      await new Promise((resolve) => setTimeout(resolve, 300))
+  async rested(): Promise<number> {
+    for (let before = -1, since = performance.now(); ; ) {
+      const ready = (await this.#docker.listContainers({ filters: { name: ['^/skiff_POD_spare__'] } })).length
+      if (ready !== before) since = performance.now()
+      else if (ready >= spareSandboxes && performance.now() - since > stillMs) return ready
+      before = ready
+      await new Promise((resolve) => setTimeout(resolve, 200))
     }
   }
 
@@ -72,8 +77,11 @@ export class SkiffPods implements AsyncDisposable {
     return { containerMs, objectMs }
   }
 
-  /** A deployment scaled from none until all replicas are ready. It is removed again, which does not count. */
-  async many(count: number): Promise<number> {
+  /**
+   * A deployment scaled from none until all replicas are ready: when each was, from the request on. It is removed again,
+   * which does not count.
+   */
+  async many(count: number): Promise<readonly number[]> {
     const name = `many-${count}`
     const { signal } = this.#end
     const labels = { app: name }
@@ -81,7 +89,7 @@ export class SkiffPods implements AsyncDisposable {
     const spec = { replicas: 0, selector: { matchLabels: labels }, template }
     const made = { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name, namespace }, spec }
     await this.#client.create(Deployment, made as unknown as Deployment, { signal })
-    const took = await timed(() => this.#scale(name, count))
+    const took = await this.#scale(name, count)
     await this.#client.delete(Deployment, { namespace, name }, { signal, propagationPolicy: 'Foreground' })
     await this.#untilNoPods()
     return took
@@ -121,14 +129,18 @@ export class SkiffPods implements AsyncDisposable {
     return { started, seen: look() }
   }
 
-  async #scale(name: string, replicas: number): Promise<void> {
+  async #scale(name: string, replicas: number): Promise<readonly number[]> {
     const { signal } = this.#end
-    const patch = { type: 'merge', body: { spec: { replicas } } } as const
-    const { metadata } = await this.#client.patch(Deployment, { namespace, name }, patch, { signal })
-    const { resourceVersion = '' } = metadata
-    for await (const { events } of this.#client.watch(Deployment, { namespace, name, resourceVersion, signal }))
-      for (const { object } of events)
-        if ((object.status?.readyReplicas ?? 0) === replicas && (object.status?.replicas ?? 0) === replicas) return
+    const atMs = new Map<string | undefined, number>()
+    const watching = this.#watchPods((pod) => {
+      if (isReady(pod) && !atMs.has(pod.metadata.uid)) atMs.set(pod.metadata.uid, performance.now())
+      return atMs.size === replicas
+    })
+    await watching.started
+    const beginMs = performance.now()
+    await this.#client.patch(Deployment, { namespace, name }, { type: 'merge', body: { spec: { replicas } } }, { signal })
+    await watching.seen
+    return [...atMs.values()].map((readyMs) => readyMs - beginMs)
   }
 
   async #untilNoPods(): Promise<void> {

@@ -53,7 +53,9 @@ export interface SimAgentOptions {
 
 const drainMs = 5_000
 /** Few, so that there are pods with and without one. */
-export const spareSandboxes = 2
+const spareSandboxes = 2
+/** After pods have come in a group. */
+export const maxSpareSandboxes = 4
 const backoffs = { baseMs: 200, maxMs: 10_000, resetAfterMs: 60_000 }
 
 /** The agent as `agent/agent.ts` puts it together, on a pretended host. */
@@ -83,7 +85,7 @@ export async function runSimAgent({ node, net, process, addresses, plant, log, s
     ...{ runtime, network, run, wiring, gates, clock, log },
     hostPorts: new HostPorts(),
     nodeIp: facts.ip,
-    spares: { size: spareSandboxes, isBusy: () => isBusy(), random },
+    spares: { size: spareSandboxes, most: maxSpareSandboxes, isBusy: () => isBusy(), random },
   })
   const proxy = {
     update: (table: ServiceTable) => {

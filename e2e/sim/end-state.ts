@@ -3,7 +3,7 @@ import type { Deployment } from '../../api/kinds/deployment.ts'
 import type { Node } from '../../api/kinds/node.ts'
 import type { Pod } from '../../api/kinds/pod.ts'
 import { type ApiObject, controllerOf, keyOf } from '../../api/meta/object-meta.ts'
-import { spareSandboxes } from './agent.ts'
+import { maxSpareSandboxes } from './agent.ts'
 import { configDifferences, serviceDifferences } from './end-details.ts'
 import type { Seen } from './look.ts'
 import { isActive, isFinished, isReady } from './pods.ts'
@@ -178,7 +178,7 @@ function spareDifferences(containers: Seen['containers']): readonly string[] {
   const spares = containers.filter(({ identity }) => isSpareUid(identity.podUid))
   const byNode = Map.groupBy(spares, ({ node }) => node)
   return [...byNode].flatMap(([node, own]) => [
-    ...(own.length > spareSandboxes ? [`${node} has ${own.length} spare sandboxes`] : []),
+    ...(own.length > maxSpareSandboxes ? [`${node} has ${own.length} spare sandboxes`] : []),
     ...own.filter(({ status }) => status !== 'running').map(({ id }) => `${node} has a dead spare sandbox ${id.slice(0, 8)}`),
   ])
 }
