@@ -48,8 +48,8 @@ export const storedAt = (object: ApiObject): number => Number(object.metadata.re
 
 /**
  * Changes one object: `plan` says what becomes of the current state (undefined: nothing), and is asked again when
- * somebody else wrote meanwhile. It is asked from the cache first; whatever it refuses there, it is asked once more
- * about the newest state, so that nobody is refused because of a past one.
+ * somebody else wrote meanwhile. It is asked from the cache first; whatever it refuses there, or leaves as it is, it is
+ * asked once more about the newest state, so that nobody is refused, or told that all is done, because of a past one.
  */
 export async function changeObject(
   deps: RegistryOptions,
@@ -60,13 +60,14 @@ export async function changeObject(
   const { cache } = deps
   const key = objectKey(place.kind, place.namespace, place.name)
   const taken: Taken = new Set()
-  const view = { isNewest: false }
+  const view = { isNewest: false, isEnough: ({ change }: { change: Change | undefined }) => change !== undefined }
   const ask = () => {
     const current = cache.get(place.kind, placeKey(place))
     if (current === undefined) throw missing(deps, place.kind, { key: placeKey(place), name: place.name })
     return { current, change: plan(current, taken) }
   }
   await cache.ready(opts)
+  await cache.settled(opts)
   for (let attempt = 0; attempt < attemptsLimit; attempt++) {
     const { current, change } = await asked(deps, view, ask, opts)
     if (change === undefined) return { type: 'kept', object: current }
@@ -80,10 +81,17 @@ export async function changeObject(
   throw conflict(place.kind, place.name, `it was changed by others during each of ${attemptsLimit} attempts; try again`)
 }
 
-/** Whatever `plan` refuses about the state in the cache, it is asked once more about the newest one. */
-async function asked<C>({ cache }: RegistryOptions, view: { isNewest: boolean }, plan: () => C, opts: CallOptions): Promise<C> {
+interface View<C> {
+  isNewest: boolean
+  /** Whether this answer needs no second look. */
+  readonly isEnough?: (answer: C) => boolean
+}
+
+/** Whatever `plan` refuses about the state in the cache, or does nothing about, it is asked once more about the newest one. */
+async function asked<C>({ cache }: RegistryOptions, view: View<C>, plan: () => C, opts: CallOptions): Promise<C> {
   try {
-    return plan()
+    const first = plan()
+    if (view.isNewest || view.isEnough?.(first) !== false) return first
   } catch (err) {
     if (view.isNewest || !(err instanceof StatusError)) throw err
   }
@@ -169,6 +177,7 @@ export async function insertObject(
   const key = objectKey(place.kind, place.namespace, place.name)
   const taken: Taken = new Set()
   await cache.ready(opts)
+  await cache.settled(opts)
   const view = { isNewest: false }
   for (let attempt = 0; attempt < attemptsLimit; attempt++) {
     const change = await asked(deps, view, () => plan(taken), opts).catch((err: unknown) => {

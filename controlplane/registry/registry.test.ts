@@ -6,6 +6,7 @@ import { Node } from '../../api/kinds/node.ts'
 import { Pod } from '../../api/kinds/pod.ts'
 import { isAlreadyExists, isConflict, isForbidden, isInvalid, isNotFound } from '../../api/meta/status.ts'
 import { configMap, deployment, node, pod } from '../../api/testing/builders.ts'
+import { laggingServer } from '../testing/lagging.ts'
 import { createWorld } from '../testing/world.ts'
 import { withoutMeta } from './prepare.ts'
 
@@ -74,6 +75,22 @@ test('an update changes the generation with the spec only, and nothing when it s
     { signal },
   )
   expect(status).toMatchObject({ spec: { replicas: 3 }, status: { replicas: 2 }, metadata: { generation: 2 } })
+})
+
+test('a change that a lagging cache takes for done already is done all the same', async () => {
+  await using world = await createWorld()
+  const { client, signal } = world
+  await client.create(ConfigMap, fresh(configMap({ data: { is: 'off' } })), { signal })
+  await using other = await laggingServer(world)
+  const ref = { namespace: 'default', name: 'config' }
+  const set = (by: typeof client, is: string) => by.patch(ConfigMap, ref, { type: 'merge', body: { data: { is } } }, { signal })
+  other.hold()
+  await set(client, 'on')
+  const off = set(other.client, 'off')
+  await new Promise((resolve) => setImmediate(resolve))
+  other.release()
+  expect((await off).data?.['is']).toBe('off')
+  expect((await client.get(ConfigMap, ref, { signal })).data?.['is']).toBe('off')
 })
 
 test('writers at the same time lose nothing', async () => {

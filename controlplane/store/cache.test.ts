@@ -357,6 +357,27 @@ test('nothing is answered from another history, though the store has come as far
   expect(cache.get(ConfigMap, 'a/one')?.data).toEqual({ data: 'of the second' })
 })
 
+test('no write is planned by a cache whose watch has broken before the store was asked', async () => {
+  await put('a', 'one', { data: 'kept' })
+  const backup = store.snapshot()
+  await put('a', 'two', { data: 'lost' })
+  await put('a', 'one', { data: 'lost' })
+  const { cache, ended } = start()
+  await cache.ready({ signal })
+  await cache.settled({ signal })
+  store.restore(backup)
+  // At the revision of the lost one.
+  await put('a', 'two', { data: 'made' })
+  await expect(ended).rejects.toThrow('connection was lost')
+  expect(cache.get(ConfigMap, 'a/two')?.data).toEqual({ data: 'lost' })
+  await expect(cache.settled({ signal })).rejects.toThrow('is being listed again')
+  await cache.run(signal).catch(() => undefined)
+  void cache.run(signal).catch(() => undefined)
+  await settle()
+  await cache.settled({ signal })
+  expect(cache.get(ConfigMap, 'a/two')?.data).toEqual({ data: 'made' })
+})
+
 test('a restore that no new leader has told of is noticed by a revision that went back, though the store has come further', async () => {
   let setBacks = 0
   await put('a', 'one', { data: 'kept' })

@@ -62,6 +62,8 @@ class StoreCache implements WatchCache, Service {
   #needsList = false
   /** What is known was found to be of another history. */
   #isOutlived = false
+  /** Followed without a break since it was listed or compared. */
+  #isSure = false
   #revision = 0
   /** Which history of the store this is; undefined before the first leader has named it. */
   #life: string | undefined
@@ -119,6 +121,10 @@ class StoreCache implements WatchCache, Service {
     await this.waitFor(await this.#current.read(opts), opts)
   }
 
+  async settled(opts: AbortOptions): Promise<void> {
+    if (!this.#isSure) await this.waitForCurrent(opts)
+  }
+
   get<O extends ApiObject>(kind: KindDef<O>, key: string): O | undefined {
     return this.#state.index.get(bucketOf(kind), key) as O | undefined // The bucket holds this kind only.
   }
@@ -150,6 +156,7 @@ class StoreCache implements WatchCache, Service {
     } catch (err) {
       if (!signal.aborted) throw err
     } finally {
+      this.#isSure = false
       this.#progressTimer?.[Symbol.dispose]()
       this.#progressTimer = undefined
     }
@@ -202,6 +209,7 @@ class StoreCache implements WatchCache, Service {
     this.#isOutlived = false
     const isFirst = !this.#isReady
     this.#isReady = true
+    this.#isSure = !signal.aborted
     this.#needsList = false
     this.#metrics.lists.inc({ reason: isFirst ? 'start' : 'expired' })
     this.#hub.reset(revision, 'the past that the watch needs was compacted away: list again')
@@ -245,7 +253,10 @@ class StoreCache implements WatchCache, Service {
       events.push(change.event)
     }
     this.#hub.publish(byBucket, batch.revision)
-    if (batch.reconnected === true) this.#compareBell.ring()
+    if (batch.reconnected === true) {
+      this.#isSure = false
+      this.#compareBell.ring()
+    }
     this.#advance(batch.revision)
   }
 
@@ -318,6 +329,7 @@ class StoreCache implements WatchCache, Service {
         })
         this.#metrics.compares.inc({ result: differing.length === 0 ? 'same' : 'different' })
         await this.#repair(differing, signal)
+        this.#isSure = !signal.aborted
       } catch (err) {
         if (signal.aborted) throw err
         this.#metrics.compares.inc({ result: 'failed' })

@@ -46,6 +46,12 @@ export interface WatchCache {
   waitFor(revision: number, opts: AbortOptions): Promise<void>
   /** Resolves when the cache has reached what etcd has committed by now: for consistent reads. */
   waitForCurrent(opts: AbortOptions): Promise<void>
+  /**
+   * To be waited for before a write is planned by what is cached. Nothing while the store is followed; after its watch
+   * has broken, and until cache and store were compared, the store is asked: it may have been put back meanwhile, and
+   * the revisions of two histories can be alike, so that a write's conditions say nothing.
+   */
+  settled(opts: AbortOptions): Promise<void>
   /** `key` is `namespace/name`, or `name`. */
   get<O extends ApiObject>(kind: KindDef<O>, key: string): O | undefined
   /** In order of their keys. */

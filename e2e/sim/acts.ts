@@ -3,6 +3,7 @@ import { Deployment } from '../../api/kinds/deployment.ts'
 import { Namespace } from '../../api/kinds/namespace.ts'
 import { Node } from '../../api/kinds/node.ts'
 import { Pod } from '../../api/kinds/pod.ts'
+import { ReplicaSet } from '../../api/kinds/replica-set.ts'
 import { Secret } from '../../api/kinds/secret.ts'
 import { Service } from '../../api/kinds/service.ts'
 import { controllerOf } from '../../api/meta/object-meta.ts'
@@ -27,7 +28,8 @@ const carriers: { readonly [D in UserAct['do']]: Carrier<D> } = {
     const containers = [{ name: 'main', image }]
     return patch(client, place, { spec: { template: { spec: { containers } } } }, opts)
   },
-  async undeploy(client, { namespace, name, policy }, opts) {
+  async undeploy(client, { namespace, name, policy, hasTakenOver }, opts) {
+    if (hasTakenOver === true) await unlessGone(adopted(client, { namespace, name }, opts))
     if (policy === 'Orphan') await unlessGone(begun(client.get(Deployment, { namespace, name }, opts)))
     await unlessGone(client.delete(Deployment, { namespace, name }, { ...opts, propagationPolicy: policy }))
   },
@@ -151,6 +153,18 @@ async function begun(deployment: Promise<Deployment>): Promise<void> {
   const { metadata, status } = await deployment
   if (metadata.deletionTimestamp === undefined && status?.observedGeneration === undefined)
     throw new Error('the Deployment has no ReplicaSet yet')
+}
+
+/** A Deployment that goes before it has taken over what was left behind leaves that behind once more. */
+async function adopted(
+  client: Client,
+  { namespace, name }: { namespace: string; name: string },
+  opts: AbortOptions,
+): Promise<void> {
+  const { metadata } = await client.get(Deployment, { namespace, name }, opts)
+  if (metadata.deletionTimestamp !== undefined) return
+  const { items } = await client.list(ReplicaSet, { ...opts, namespace, labelSelector: `app=${name}` })
+  if (items.some((set) => controllerOf(set) === undefined)) throw new Error('it has not taken over what was left behind yet')
 }
 
 async function unlessGone(work: Promise<unknown>): Promise<void> {

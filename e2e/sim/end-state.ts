@@ -20,6 +20,8 @@ export interface Allowed {
   readonly deceived: ReadonlySet<string>
   /** UIDs of pods that a restored store does not know: they stay until somebody removes them by hand. */
   readonly forgotten: { has(uid: string): boolean }
+  /** UIDs of pods whose deletion the restore has undone: their nodes may have ended them before, which is for good. */
+  readonly revived: { has(uid: string): boolean }
 }
 
 /** What is not as the user wished it, or does not fit together. Empty: all is well. */
@@ -57,13 +59,18 @@ function nodeDifferences({ metadata: { name = '' }, spec, status }: Node, { cord
 }
 
 /** Pods that nobody makes anew. */
-function podDifferences(seen: Seen, { pods, hasDeletedNode, orphans }: Wish, { hasEvicted }: Allowed): readonly string[] {
+function podDifferences(
+  seen: Seen,
+  { pods, hasDeletedNode, orphans }: Wish,
+  { hasEvicted, revived }: Allowed,
+): readonly string[] {
   const bare = seen.pods.filter((pod) => controllerOf(pod) === undefined && pod.metadata.labels?.['bare'] !== undefined)
   const strays = seen.pods.filter((pod) => controllerOf(pod) === undefined && pod.metadata.labels?.['bare'] === undefined)
   const missing = [...pods].flatMap(([key, { isTask }]) => {
     const pod = bare.find((one) => keyOf(one) === key)
     if (pod === undefined) return hasEvicted || hasDeletedNode ? [] : [`pod ${key} is missing`]
-    const isWell = isTask ? isFinished(pod) : isReady(pod)
+    const wasEnded = isFinished(pod) && revived.has(pod.metadata.uid ?? '')
+    const isWell = isTask || wasEnded ? isFinished(pod) : isReady(pod)
     return isWell ? [] : [`pod ${key} is ${pod.status?.phase}, ready: ${isReady(pod)}`]
   })
   const lost = strays.filter((pod) => !orphans.has(`${pod.metadata.namespace}/${pod.metadata.labels?.['app']}`))

@@ -50,7 +50,7 @@ export class Monitor implements EngineWatcher {
   /** Pods that the store does not know any more since it was put back, nor that they were deleted; as they were then. */
   readonly forgotten = new Map<string, Pod | undefined>()
   /** Pods that had gone, or were going, and are there again. */
-  readonly #revived = new Set<string>()
+  readonly revived = new Set<string>()
   /** Nodes that pods were bound to when the store was put back to before that. */
   readonly #unbound = new Map<string, ReadonlySet<string>>()
   #life = 0
@@ -122,7 +122,7 @@ export class Monitor implements EngineWatcher {
         this.#unbound.set(uid, new Set([...(this.#unbound.get(uid) ?? []), first]))
       const wasForgotten = this.forgotten.delete(uid)
       // Its node may have been told, in the history that is no more, that it is gone.
-      if (!wasForgotten && (!before.has(uid) || deleting.has(uid))) this.#revived.add(uid)
+      if (!wasForgotten && (!before.has(uid) || deleting.has(uid))) this.revived.add(uid)
     }
     this.#follow()
   }
@@ -217,7 +217,7 @@ export class Monitor implements EngineWatcher {
     this.#trace(`${node} ends ${nameOf(container)}`)
     const { podUid } = container.identity
     const pod = this.pods.get(podUid) ?? this.forgotten.get(podUid)
-    if (this.#revived.has(podUid)) return
+    if (this.revived.has(podUid)) return
     const isFirst = this.#unbound.get(podUid)?.has(node) === true && this.#isElsewhere(podUid)
     if (isFirst && pod?.spec.nodeName !== node) return
     if (pod === undefined || pod.metadata.deletionTimestamp !== undefined || isFinished(pod)) return

@@ -179,6 +179,7 @@ async function settle(world: SimWorld, { workload, faults, isDone }: Rest): Prom
     forgetful: forgetfulNodes(faults),
     deceived: deceivedNodes(faults),
     forgotten: monitor.forgotten,
+    revived: monitor.revived,
   }
   const names = world.nodes.map(({ name }) => name)
   const counts = expectedCensus(workload, names)

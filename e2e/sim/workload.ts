@@ -16,7 +16,12 @@ export type Act =
   | (Place & { readonly do: 'deploy'; readonly app: App })
   | (Place & { readonly do: 'scale'; readonly replicas: number })
   | (Place & { readonly do: 'roll'; readonly image: string })
-  | (Place & { readonly do: 'undeploy'; readonly policy: 'Background' | 'Foreground' | 'Orphan' })
+  /** `hasTakenOver`: it is to have what an earlier one of its name left behind, which goes with it. */
+  | (Place & {
+      readonly do: 'undeploy'
+      readonly policy: 'Background' | 'Foreground' | 'Orphan'
+      readonly hasTakenOver?: true
+    })
   /** `isHeld`: a finalizer keeps it after its deletion, until it is released. */
   | (Place & {
       readonly do: 'runPod'
@@ -95,6 +100,8 @@ class Inventor {
   readonly #apps = new Set<string>()
   /** Deleted, and their ReplicaSets left to themselves. */
   readonly #orphans = new Set<string>()
+  /** Made where an earlier one of that name had left ReplicaSets behind. */
+  readonly #heirs = new Set<string>()
   readonly #pods = new Map<string, { readonly isHeld: boolean }>()
   readonly #held = new Set<string>()
   readonly #configs = new Set<string>()
@@ -153,7 +160,7 @@ class Inventor {
     const key = this.#freshName('app', this.#apps)
     if (key === undefined) return []
     this.#apps.add(key)
-    this.#orphans.delete(key)
+    if (this.#orphans.delete(key)) this.#heirs.add(key)
     return [{ do: 'deploy', ...placeOf(key), app: inventApp(this.#chance, this.#mostPods) }]
   }
 
@@ -178,7 +185,7 @@ class Inventor {
     ])
     this.#apps.delete(keyOf(place))
     if (policy === 'Orphan') this.#orphans.add(keyOf(place))
-    return [{ do: 'undeploy', ...place, policy }]
+    return [{ do: 'undeploy', ...place, policy, ...(this.#heirs.delete(keyOf(place)) ? { hasTakenOver: true } : {}) }]
   }
 
   #runPod(): readonly Act[] {
@@ -246,7 +253,7 @@ class Inventor {
     const namespace = this.#chance.pick([...this.#namespaces].filter((one) => one !== home))
     this.#namespaces.delete(namespace)
     const held = [...this.#held, ...[...this.#pods].flatMap(([key, { isHeld }]) => (isHeld ? [key] : []))]
-    for (const all of [this.#apps, this.#orphans, this.#pods, this.#services])
+    for (const all of [this.#apps, this.#orphans, this.#heirs, this.#pods, this.#services])
       for (const key of all.keys()) if (key.startsWith(`${namespace}/`)) all.delete(key)
     for (const id of this.#configs) if (id.includes(` ${namespace}/`)) this.#configs.delete(id)
     for (const key of held) if (key.startsWith(`${namespace}/`)) this.#held.add(key)
@@ -282,7 +289,7 @@ class Inventor {
   }
 
   #backUp(): readonly Act[] {
-    const sets = [this.#namespaces, this.#orphans, this.#held, this.#configs, this.#services, this.#cordoned]
+    const sets = [this.#namespaces, this.#orphans, this.#heirs, this.#held, this.#configs, this.#services, this.#cordoned]
     this.#restored = saved(this.#apps, this.#pods, ...sets)
     return [{ do: 'backUp' }]
   }
