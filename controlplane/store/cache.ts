@@ -186,7 +186,8 @@ class StoreCache implements WatchCache, Service {
   }
 
   #fromHere(signal: AbortSignal): StoreWatchOptions {
-    return { prefix: rootPrefix, afterRevision: this.#revision, withPrevious: false, signal }
+    const isAwaited = (): boolean => this.#waiters.size > 0
+    return { prefix: rootPrefix, afterRevision: this.#revision, withPrevious: false, isAwaited, signal }
   }
 
   async #load(signal: AbortSignal): Promise<void> {

@@ -40,14 +40,17 @@ export async function* watchEtcd(client: EtcdClient, options: StoreWatchOptions)
 /** Ends when the server ends the stream; throws when it breaks. */
 async function* oneStream(
   client: EtcdClient,
-  { prefix, afterRevision, withPrevious = true, signal, trustsProgress }: StoreWatchOptions & { trustsProgress: boolean },
+  options: StoreWatchOptions & { trustsProgress: boolean },
 ): AsyncGenerator<StoreBatch, void, void> {
+  const { prefix, afterRevision, withPrevious = true, signal, trustsProgress, isAwaited = () => true } = options
   signal.throwIfAborted()
   const own = client.forStream()
   const stream = await own.watchClient.watch()
   const stop = (): void => stream.cancel()
   signal.addEventListener('abort', stop, { once: true })
-  const asker = trustsProgress ? askForProgress(client, () => stream.write({ progress_request: {} })) : undefined
+  const asker = trustsProgress
+    ? askForProgress(client, { isAwaited, ask: () => stream.write({ progress_request: {} }) })
+    : undefined
   try {
     assert(stream instanceof Duplex, 'a gRPC stream is a stream of Node')
     stream.write({ create_request: createRequest(prefix, afterRevision, withPrevious) })
@@ -137,19 +140,27 @@ function eventOf({ type, kv, prev_kv: previous }: IEvent): StoreEvent {
   return { type: 'delete', key: kv.key.toString(), modRevision: revisionOf(kv.mod_revision), previous: before }
 }
 
-/** Asks at intervals in which nothing came. */
-function askForProgress(client: EtcdClient, ask: () => void): Disposable & { heard(): void } {
+interface Asking {
+  readonly isAwaited: () => boolean
+  readonly ask: () => void
+}
+
+/** In which nothing came and nobody waits. */
+const rarelyEvery = 5
+
+/** Asks after intervals in which nothing came. */
+function askForProgress(client: EtcdClient, { isAwaited, ask }: Asking): Disposable & { heard(): void } {
   const { clock, progressMs } = client.options
-  let isQuiet = true
+  let quiet = 0
   const tick = (): void => {
-    if (isQuiet) ask()
-    isQuiet = true
+    quiet++
+    if (quiet > 1 && (isAwaited() || quiet % rarelyEvery === 0)) ask()
     timer = clock.after(progressMs, tick)
   }
   let timer = clock.after(progressMs, tick)
   return {
     heard: () => {
-      isQuiet = false
+      quiet = 0
     },
     [Symbol.dispose]: () => timer[Symbol.dispose](),
   }

@@ -65,6 +65,8 @@ export interface StoreWatchOptions extends AbortOptions {
   readonly afterRevision: number
   /** Whoever knows the state before has no use for `previous`, which makes each event twice as large. Default: true. */
   readonly withPrevious?: boolean
+  /** Whether somebody waits to hear how far the watch has come; while nobody does it may say so rarely. Default: true. */
+  readonly isAwaited?: () => boolean
 }
 
 /** A campaign that was won. */
