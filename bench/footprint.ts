@@ -1,5 +1,5 @@
 // What Skiff itself uses while nothing happens: memory and processor time of control plane, agent and etcd.
-//   sh deploy/with-node.sh node bench/footprint.ts [--pods 30] [--seconds 60] [--settle 150]
+//   sh deploy/with-node.sh node bench/footprint.ts [--pods 30] [--seconds 60] [--settle 150] [--small]
 import process from 'node:process'
 import { parseArgs } from 'node:util'
 import { prepareImage } from '../e2e/example-image.ts'
@@ -9,22 +9,25 @@ import { image, script } from './lib/workload.ts'
 
 const { values } = parseArgs({
   options: {
-    pods: { type: 'string', default: '30' },
-    seconds: { type: 'string', default: '60' },
-    settle: { type: 'string', default: '150' },
+    pods: { type: 'string' },
+    seconds: { type: 'string' },
+    settle: { type: 'string' },
+    small: { type: 'boolean', default: false },
   },
 })
-const [pods, seconds, settle] = [values.pods, values.seconds, values.settle].map(Number)
+const sizes = values.small ? { pods: 2, seconds: 2, settle: 1 } : { pods: 30, seconds: 60, settle: 150 }
+const sizeOf = (name: 'pods' | 'seconds' | 'settle'): number => Number(values[name] ?? sizes[name])
+const [pods, seconds, settle] = [sizeOf('pods'), sizeOf('seconds'), sizeOf('settle')]
 
 await using machine = await createMachine('footprint')
 // As users run it.
 delete machine.env['SKIFF_DEBUG_CHECKS']
 await prepareImage(machine)
 ok(await machine.ctl('up'))
-await deploy(machine, pods ?? 0)
-await wait(settle ?? 0)
+await deploy(machine, pods)
+await wait(settle)
 const before = usageOf(machine.folder)
-await wait(seconds ?? 0)
+await wait(seconds)
 const after = usageOf(machine.folder)
 process.stdout.write(`${report(before, after)}\n`)
 
@@ -46,7 +49,7 @@ function report(was: readonly Usage[], is: readonly Usage[]): string {
   const lines = is.map(({ pid, cpuMs, ...one }) => {
     const earlier = was.find((other) => other.pid === pid)
     if (earlier === undefined) throw new Error(`${one.program} was started again while it was watched`)
-    return { ...one, share: (cpuMs - earlier.cpuMs) / ((seconds ?? 0) * 10) }
+    return { ...one, share: (cpuMs - earlier.cpuMs) / (seconds * 10) }
   })
   const ours = lines.filter(({ isSkiff }) => isSkiff)
   const sum = (of: (line: (typeof lines)[number]) => number): number => ours.reduce((total, line) => total + of(line), 0)
