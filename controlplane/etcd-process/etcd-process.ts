@@ -4,7 +4,7 @@ import { open, readFile, stat, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import process from 'node:process'
 import { must } from '../../lib/assert.ts'
-import { type AbortOptions, sleep, withDeadline } from '../../lib/async.ts'
+import { type AbortOptions, Bell, sleep, withDeadline } from '../../lib/async.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
 import { privateFolder } from '../../lib/private-files.ts'
@@ -53,6 +53,8 @@ class ChildEtcd implements EtcdProcess {
   readonly #options: Required<EtcdProcessOptions>
   readonly #endpoint: string
   readonly #logFile: string
+  /** Rings when a child has ended. */
+  readonly #ended = new Bell()
 
   constructor(options: EtcdProcessOptions) {
     const defaults = { clientPort: 2379, peerPort: 2380, quotaBytes: 4 * 1024 ** 3, startMs: 60_000, stopMs: 10_000 }
@@ -80,7 +82,7 @@ class ChildEtcd implements EtcdProcess {
     try {
       await this.#ready(pid, signal)
       log.info('etcd serves', { endpoint: this.#endpoint, pid, isAdopted: adopted !== undefined })
-      await this.#watchOver(pid, signal)
+      await this.#watchOver(pid, { isChild: adopted === undefined, signal })
     } catch (err) {
       if (!signal.aborted) throw err
     } finally {
@@ -116,6 +118,7 @@ class ChildEtcd implements EtcdProcess {
       env: etcdEnvironment(process.arch),
     })
     child.unref()
+    child.once('exit', () => this.#ended.ring())
     await once(child, 'spawn') // Rejects with what kept it from starting.
     log.info('etcd started', { binary, pid: child.pid })
     const pid = must(child.pid, 'what was spawned has a number')
@@ -134,12 +137,12 @@ class ChildEtcd implements EtcdProcess {
     })
   }
 
-  /** Returns when aborted; throws when etcd is gone. */
-  async #watchOver(pid: number, signal: AbortSignal): Promise<void> {
-    for (let second = 0; !signal.aborted; second++) {
+  /** Rejects when aborted, or when etcd is gone: a child's end is told, an adopted one has to be looked for. */
+  async #watchOver(pid: number, { isChild, signal }: AbortOptions & { isChild: boolean }): Promise<never> {
+    for (let round = 0; ; round++) {
       await this.#checkAlive(pid)
-      if (second % 60 === 0) await this.#boundLog()
-      await sleep(this.#options.clock, 1_000, signal)
+      if (isChild || round % 60 === 0) await this.#boundLog()
+      await this.#ended.wait({ signal, clock: this.#options.clock, timeoutMs: isChild ? 60_000 : 1_000 })
     }
   }
 
