@@ -70,11 +70,11 @@ export async function runAgent(options: Options, deps: AgentDeps, signal: AbortS
   const runtime = failpoints.runtime(createDockerRuntime({ socketPath, owner, clock, log, metrics, rights }))
   const checkpoint = failpoints.checkpoint(new CheckpointFolder(join(options.dataDir, 'desired')))
   const desired = await openDesiredStore({ folder: checkpoint, clock, log })
-  const network = new NodeNetwork({ bridge: options.bridge, run, log })
   const hostPorts = new HostPorts()
   let running: Pods | undefined
   using shell = createShell({ clock, random })
   const quick = failpoints.command(shell)
+  const network = new NodeNetwork({ bridge: options.bridge, run: quick, log })
   const spares = await preparedAhead(options, { ...facts, run: quick, isBusy: () => running?.isBusy ?? true }, deps, signal)
   const sandboxes = createSandboxes({ ...spares, runtime, network, hostPorts, nodeIp: facts.ip, run: quick, clock, log })
   const adopt = (opts: { readonly signal: AbortSignal }): Promise<void> => sandboxes.adopt(opts)
