@@ -112,6 +112,7 @@ export class Operator {
     const { store, storeState, planes, clock, random } = this.#world
     store.restore(data)
     storeState.gap = gap
+    storeState.restores++
     storeState.isDown = false
     const leads = data.items.find(({ key }) => key === leaderKey)
     for (const plane of planes) plane.store.setBack(leads, 2000 * random.next())

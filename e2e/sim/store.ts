@@ -40,6 +40,8 @@ export interface StoreState {
   isDown: boolean
   /** Revision less index of the log, which a restore makes jump. */
   gap: number
+  /** Times that it was put back: a lease of before, which it does not know, has nothing to do with its keys. */
+  restores: number
 }
 
 interface Options {
@@ -59,7 +61,7 @@ export class ProcessStore implements Store {
   readonly #random: Random
   readonly #committed: (commit: SeenCommit) => void
   readonly faults: StoreFaults
-  #leads: { readonly createRevision: number; readonly lost: AbortController } | undefined
+  #leads: { readonly createRevision: number; readonly restores: number; readonly lost: AbortController } | undefined
 
   constructor({ store, state, process, faults, committed }: Options) {
     this.#store = store
@@ -122,7 +124,7 @@ export class ProcessStore implements Store {
     const leads = this.#leads
     if (leads === undefined) return
     this.#leads = undefined
-    void this.#drop(leaderKey, leads.createRevision)
+    if (leads.restores === this.#state.restores) void this.#drop(leaderKey, leads.createRevision)
     this.#process.clock.after(afterMs, () => leads.lost.abort(new Error('the lease ran out')))
   }
 
@@ -133,7 +135,11 @@ export class ProcessStore implements Store {
 
   /** The store was set back. A lease that it knows goes on; any other one is gone, as its holder hears a while later. */
   setBack(leads: KeyValue | undefined, noticedAfterMs: number): void {
-    if (this.#leads === undefined || this.#leads.createRevision === leads?.createRevision) return
+    if (this.#leads === undefined) return
+    if (this.#leads.createRevision === leads?.createRevision) {
+      this.#leads = { ...this.#leads, restores: this.#state.restores }
+      return
+    }
     const { lost } = this.#leads
     this.#leads = undefined
     this.#process.clock.after(noticedAfterMs, () => lost.abort(new Error('the lease is gone')))
@@ -149,7 +155,7 @@ export class ProcessStore implements Store {
     const result = await this.#store.commit({ conditions: [{ key, modRevision: 0 }], writes: [put] }, { signal })
     if (!result.committed) return undefined
     // At once, not when the process hears of it: it may die before, and its lease has to run out all the same.
-    this.#leads = { createRevision: result.revision, lost: new AbortController() }
+    this.#leads = { createRevision: result.revision, restores: this.#state.restores, lost: new AbortController() }
     return result.revision
   }
 

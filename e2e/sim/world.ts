@@ -50,7 +50,7 @@ const stoppedByMs = 15_000
 export class SimWorld {
   readonly clock = new FakeClock()
   readonly store = new MemoryStore()
-  readonly storeState: StoreState = { isDown: false, gap: 0 }
+  readonly storeState: StoreState = { isDown: false, gap: 0, restores: 0 }
   readonly net: SimNet
   readonly monitor: Monitor
   readonly nodes: readonly SimNode[]
