@@ -74,6 +74,7 @@ export async function createMachine(name: string, options: MachineOptions = {}):
     [Symbol.asyncDispose]: async () => {
       await machine.ctl('down', '--purge')
       await engine.stop()
+      endShims(folder)
       await removeMounts(folder)
       await tryRun('ip', ['netns', 'delete', netns])
       rmSync(folder, { recursive: true, force: true })
@@ -159,6 +160,18 @@ async function startEngine(folder: string, netns: string, options: MachineOption
       await waitFor(20_000, async () => !existsSync(pidFile))
       await removeCgroups(netns)
     },
+  }
+}
+
+/** An engine that was killed may leave supervisors of containers behind, which nobody ends any more. */
+function endShims(folder: string): void {
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+      if (command.includes('containerd-shim') && command.includes(`${folder}/`)) process.kill(Number(pid), 'SIGKILL')
+    } catch {
+      // It has ended meanwhile.
+    }
   }
 }
 

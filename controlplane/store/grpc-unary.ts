@@ -35,7 +35,8 @@ const windowBytes = 4 * 1024 * 1024
 
 /**
  * gRPC calls with one message each way, straight over HTTP/2: with grpc-js and etcd3 around it a call took three times
- * as much of the processor, a quarter of all that the API server spent on a create. One connection to one endpoint; after a failure the next call goes to the next endpoint. Nothing is sent twice here.
+ * as much of the processor, a quarter of all that the API server spent on a create. One connection to one endpoint; after
+ * a failure the next call goes to the next endpoint. Nothing is sent twice here.
  */
 export class UnaryCaller {
   readonly #endpoints: readonly string[]

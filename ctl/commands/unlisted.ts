@@ -6,6 +6,7 @@ import {
   unlistedCondition,
 } from '../../api/derive/unlisted-pods.ts'
 import { Node } from '../../api/kinds/node.ts'
+import { isConflict } from '../../api/meta/status.ts'
 import { sleep } from '../../lib/async.ts'
 import { type Context, defineCommand } from '../command.ts'
 import { duration, toggle } from '../flags.ts'
@@ -36,12 +37,15 @@ export const unlistedRemove = defineCommand({
   examples: ['ctl unlisted remove default/web-1', 'ctl unlisted remove --all'],
   async run({ args, flags }, context) {
     if (flags.all === args.length > 0) throw new UserError('error: name the pods (NAMESPACE/NAME or UID), or give --all')
-    const chosen = choose(await findUnlisted(context), args)
+    const found = await findUnlisted(context)
+    const chosen = choose(found, args)
     if (chosen.length === 0) context.out.note('No unlisted pods found.')
-    for (const [node, pods] of Map.groupBy(chosen, (one) => one.node)) await dismiss(node, pods, context)
+    for (const [node, pods] of Map.groupBy(chosen, (one) => one.node)) await dismiss(node, { pods, found }, context)
     return await untilGone(chosen, flags.timeout, context)
   },
 })
+
+const conflictTries = 5
 
 interface Found extends UnlistedPod {
   readonly node: string
@@ -73,16 +77,30 @@ function choose(found: readonly Found[], args: readonly string[]): readonly Foun
   return args.length === 0 ? found : found.filter((pod) => args.some((arg) => isMeant(pod, arg)))
 }
 
+interface Dismissal {
+  readonly pods: readonly Found[]
+  /** All that there are. */
+  readonly found: readonly Found[]
+}
+
 /** Those that are still to go from before stay named. */
-async function dismiss(node: string, pods: readonly Found[], context: Context): Promise<void> {
+async function dismiss(node: string, { pods, found }: Dismissal, context: Context): Promise<void> {
   const { client } = context.connect()
   const { signal } = context
-  const { metadata } = await client.get(Node, { name: node }, { signal })
-  const there = new Set((await findUnlisted(context)).filter((one) => one.node === node).map(({ uid }) => uid))
-  const before = [...parseDismissed(metadata.annotations?.[dismissedAnnotation])].filter((uid) => there.has(uid))
-  const value = [...new Set([...before, ...pods.map(({ uid }) => uid)])].join(',')
-  const body = { metadata: { resourceVersion: metadata.resourceVersion, annotations: { [dismissedAnnotation]: value } } }
-  await client.patch(Node, { name: node }, { type: 'merge', body }, { signal })
+  const there = new Set(found.filter((one) => one.node === node).map(({ uid }) => uid))
+  for (let attempt = 1; ; attempt++) {
+    const { metadata } = await client.get(Node, { name: node }, { signal })
+    const before = [...parseDismissed(metadata.annotations?.[dismissedAnnotation])].filter((uid) => there.has(uid))
+    const value = [...new Set([...before, ...pods.map(({ uid }) => uid)])].join(',')
+    const body = { metadata: { resourceVersion: metadata.resourceVersion, annotations: { [dismissedAnnotation]: value } } }
+    try {
+      await client.patch(Node, { name: node }, { type: 'merge', body }, { signal })
+      return
+    } catch (err) {
+      // The node tells how it is all the time.
+      if (!isConflict(err) || attempt === conflictTries) throw err
+    }
+  }
 }
 
 async function untilGone(chosen: readonly Found[], timeoutMs: number, context: Context): Promise<number> {
