@@ -101,3 +101,18 @@ test('a consistent read sees what was just written elsewhere', async () => {
     expect(cache.get(ConfigMap, 'a/b')?.data).toEqual({ i: String(i) })
   }
 })
+
+test('who waits for a revision of another program in the same etcd is told soon, not at the next interval', async () => {
+  const { signal } = stop
+  const store = etcdStore({ endpoints: [etcd.endpoint], ...common, progressMs: 3_600_000 })
+  const cache = createWatchCache({ store, kinds: [ConfigMap], ...common, metrics: createMetrics('t_') })
+  const backoff = new Backoff({ baseMs: 50, maxMs: 200, random: systemRandom, clock: systemClock })
+  ended = supervise(cache, { clock: systemClock, log: silentLog, backoff, signal }).finally(() => store.close())
+  await cache.ready({ signal })
+  for (const key of ['/others/a', '/others/b', '/others/c']) {
+    const transaction = { conditions: [{ key, modRevision: 0 }], writes: [{ put: key, value: Buffer.from('x') }] }
+    await direct.commit(transaction, { signal })
+    await cache.waitForCurrent({ signal })
+    expect(cache.revision).toBe((await direct.get(key, { signal })).revision)
+  }
+})

@@ -1,6 +1,6 @@
 import type { KindDef } from '../../api/kinds/define.ts'
 import type { ApiObject } from '../../api/meta/object-meta.ts'
-import { expired, isExpired, timeout, unavailable } from '../../api/meta/status.ts'
+import { expired, isExpired, unavailable } from '../../api/meta/status.ts'
 import { type AbortOptions, Bell, LinkedAbort } from '../../lib/async.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
@@ -14,6 +14,7 @@ import { compareWithStore, OtherHistory, pages } from './compare.ts'
 import { incarnationKey } from './incarnation.ts'
 import type { KeyedKind } from './keys.ts'
 import { bucketOf } from './object-index.ts'
+import { RevisionWaiters } from './revision-waiters.ts'
 import { SharedRead } from './shared-read.ts'
 import { type KeyValue, objectPrefix, rootPrefix, type Store, type StoreBatch, type StoreWatchOptions } from './store.ts'
 import type { CacheBatch, CacheEvent, CacheWatchOptions, WatchCache } from './watch-cache.ts'
@@ -69,7 +70,7 @@ class StoreCache implements WatchCache, Service {
   #life: string | undefined
   /** The one that a leader has begun while we watched. */
   #announced: string | undefined
-  readonly #waiters = new Set<{ readonly revision: number; readonly resolve: () => void }>()
+  readonly #waiters: RevisionWaiters
   #progressTimer: Disposable | undefined
   readonly #current: SharedRead<number>
   readonly #compareBell = new Bell()
@@ -86,6 +87,7 @@ class StoreCache implements WatchCache, Service {
       ...options,
     }
     this.#log = options.log
+    this.#waiters = new RevisionWaiters(options.clock)
     this.#metrics = cacheMetrics(options.metrics, options.kinds)
     const { historyPerKind, bufferedEvents } = this.#options
     this.#hub = new WatchHub({ historyPerKind, bufferedEvents, onCut: () => this.#metrics.cut.inc() })
@@ -108,13 +110,15 @@ class StoreCache implements WatchCache, Service {
 
   async ready({ signal }: AbortOptions): Promise<void> {
     signal.throwIfAborted()
-    if (!this.#isReady) await this.#reaching(0, { signal })
+    if (!this.#isReady) await this.#waiters.wait(0, { signal, what: () => 'the first list' })
   }
 
   async waitFor(revision: number, { signal }: AbortOptions): Promise<void> {
     signal.throwIfAborted()
     if (this.#isReady && this.#revision >= revision) return
-    await this.#reaching(revision, { signal, ms: this.#options.waitMs })
+    const from = this.#revision
+    const what = (): string => `the watch cache (at ${from}) to reach revision ${revision}`
+    await this.#waiters.wait(revision, { signal, ms: this.#options.waitMs, what })
   }
 
   async waitForCurrent(opts: AbortOptions): Promise<void> {
@@ -186,8 +190,7 @@ class StoreCache implements WatchCache, Service {
   }
 
   #fromHere(signal: AbortSignal): StoreWatchOptions {
-    const isAwaited = (): boolean => this.#waiters.size > 0
-    return { prefix: rootPrefix, afterRevision: this.#revision, withPrevious: false, isAwaited, signal }
+    return { prefix: rootPrefix, afterRevision: this.#revision, withPrevious: false, interest: this.#waiters, signal }
   }
 
   async #load(signal: AbortSignal): Promise<void> {
@@ -263,45 +266,11 @@ class StoreCache implements WatchCache, Service {
 
   #advance(revision: number): void {
     this.#revision = Math.max(this.#revision, revision)
-    for (const waiter of this.#waiters) {
-      if (waiter.revision > this.#revision) continue
-      this.#waiters.delete(waiter)
-      waiter.resolve()
-    }
+    this.#waiters.reached(this.#revision)
     this.#progressTimer ??= this.#options.clock.after(this.#options.progressMs, () => {
       this.#progressTimer = undefined
       this.#hub.progress(this.#revision)
       this.#metrics.observe({ state: this.#state, watchers: this.#hub.size, revision: this.#revision })
-    })
-  }
-
-  /** Without `ms` it waits for as long as it takes. */
-  #reaching(revision: number, { signal, ms }: AbortOptions & { ms?: number }): Promise<void> {
-    const from = this.#revision
-    return new Promise<void>((resolve, reject) => {
-      const end = (): void => {
-        this.#waiters.delete(waiter)
-        timer?.[Symbol.dispose]()
-        signal.removeEventListener('abort', stop)
-      }
-      const waiter = {
-        revision,
-        resolve: () => {
-          end()
-          resolve()
-        },
-      }
-      const stop = (): void => {
-        end()
-        reject(signal.reason)
-      }
-      const late = (): void => {
-        end()
-        reject(timeout(`waited ${ms} ms for the watch cache (at ${from}) to reach revision ${revision}`))
-      }
-      const timer = ms === undefined ? undefined : this.#options.clock.after(ms, late)
-      this.#waiters.add(waiter)
-      signal.addEventListener('abort', stop, { once: true })
     })
   }
 

@@ -24,6 +24,8 @@ export interface EtcdOptions {
   readonly attemptMs?: number
   /** How often an idle watch asks how far the store has come. */
   readonly progressMs?: number
+  /** How soon it asks when somebody begins to wait for that, if nothing comes meanwhile. */
+  readonly promptMs?: number
 }
 
 /** Longer than anything takes that may be under way when a client is replaced. */
@@ -44,7 +46,7 @@ export class EtcdClient {
   readonly #closed = new AbortController()
 
   constructor({ tls, ...options }: EtcdOptions) {
-    this.options = { callMs: 5_000, attemptMs: 2_500, progressMs: 1_000, ...options }
+    this.options = { callMs: 5_000, attemptMs: 2_500, progressMs: 1_000, promptMs: 20, ...options }
     this.#settings = clientOptions(options.endpoints, tls)
     this.#calls = new Etcd3(this.#settings)
     this.#unary = new UnaryCaller({ endpoints: options.endpoints, tls, clock: options.clock })

@@ -5,7 +5,7 @@ import { assert } from '../../lib/assert.ts'
 import { LinkedAbort, sleep } from '../../lib/async.ts'
 import { Backoff } from '../../lib/backoff.ts'
 import { type EtcdClient, keyValueOf, prefixEnd, revisionOf } from './etcd-client.ts'
-import type { StoreBatch, StoreEvent, StoreWatchOptions } from './store.ts'
+import type { ProgressInterest, StoreBatch, StoreEvent, StoreWatchOptions } from './store.ts'
 
 /**
  * One watch over as many streams as it takes. The next stream begins right after the last event that was given, which
@@ -42,14 +42,14 @@ async function* oneStream(
   client: EtcdClient,
   options: StoreWatchOptions & { trustsProgress: boolean },
 ): AsyncGenerator<StoreBatch, void, void> {
-  const { prefix, afterRevision, withPrevious = true, signal, trustsProgress, isAwaited = () => true } = options
+  const { prefix, afterRevision, withPrevious = true, signal, trustsProgress, interest } = options
   signal.throwIfAborted()
   const own = client.forStream()
   const stream = await own.watchClient.watch()
   const stop = (): void => stream.cancel()
   signal.addEventListener('abort', stop, { once: true })
   const asker = trustsProgress
-    ? askForProgress(client, { isAwaited, ask: () => stream.write({ progress_request: {} }) })
+    ? askForProgress(client, { interest, ask: () => stream.write({ progress_request: {} }) })
     : undefined
   try {
     assert(stream instanceof Duplex, 'a gRPC stream is a stream of Node')
@@ -141,28 +141,46 @@ function eventOf({ type, kv, prev_kv: previous }: IEvent): StoreEvent {
 }
 
 interface Asking {
-  readonly isAwaited: () => boolean
+  readonly interest: ProgressInterest | undefined
   readonly ask: () => void
 }
 
 /** In which nothing came and nobody waits. */
 const rarelyEvery = 5
 
-/** Asks after intervals in which nothing came. */
-function askForProgress(client: EtcdClient, { isAwaited, ask }: Asking): Disposable & { heard(): void } {
-  const { clock, progressMs } = client.options
+/**
+ * Asks after intervals in which nothing came, and soon when somebody begins to wait: after a moment, since what is
+ * waited for mostly comes by itself. Only a write of another program in the same etcd does not.
+ */
+function askForProgress(client: EtcdClient, { interest, ask }: Asking): Disposable & { heard(): void } {
+  const { clock, progressMs, promptMs } = client.options
   let quiet = 0
+  let prompt: Disposable | undefined
+  let isSilent = true // Since a prompt was planned.
   const tick = (): void => {
     quiet++
-    if (quiet > 1 && (isAwaited() || quiet % rarelyEvery === 0)) ask()
+    if (quiet > 1 && (interest === undefined || interest.isAny || quiet % rarelyEvery === 0)) ask()
     timer = clock.after(progressMs, tick)
   }
   let timer = clock.after(progressMs, tick)
+  const listening = interest?.onWait(() => {
+    if (prompt !== undefined) return
+    isSilent = true
+    prompt = clock.after(promptMs, () => {
+      prompt = undefined
+      if (isSilent && interest.isAny) ask()
+    })
+  })
   return {
     heard: () => {
       quiet = 0
+      isSilent = false
     },
-    [Symbol.dispose]: () => timer[Symbol.dispose](),
+    [Symbol.dispose]: () => {
+      listening?.[Symbol.dispose]()
+      prompt?.[Symbol.dispose]()
+      timer[Symbol.dispose]()
+    },
   }
 }
 

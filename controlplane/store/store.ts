@@ -65,8 +65,15 @@ export interface StoreWatchOptions extends AbortOptions {
   readonly afterRevision: number
   /** Whoever knows the state before has no use for `previous`, which makes each event twice as large. Default: true. */
   readonly withPrevious?: boolean
-  /** Whether somebody waits to hear how far the watch has come; while nobody does it may say so rarely. Default: true. */
-  readonly isAwaited?: () => boolean
+  /** Who waits to hear how far the watch has come; while nobody does it may say so rarely. Default: somebody always. */
+  readonly interest?: ProgressInterest
+}
+
+/** Those who wait to hear how far a watch has come. */
+export interface ProgressInterest {
+  readonly isAny: boolean
+  /** Called whenever somebody begins to wait, until disposed of or another one is to be called. */
+  onWait(call: () => void): Disposable
 }
 
 /** A campaign that was won. */
