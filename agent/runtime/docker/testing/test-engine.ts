@@ -41,12 +41,18 @@ export async function startTestEngine(): Promise<TestEngine> {
   const exec = (program: string, ...args: readonly string[]) => mustRun(run, program, { program, args }, { signal })
   const docker = (...args: readonly string[]) => exec('docker', '-H', `unix://${socketPath}`, ...args)
   await exec('ip', 'link', 'set', 'lo', 'up')
-  let pid = await launch()
+  const config = join(folder, 'daemon.json')
+  await writeFile(config, '{}')
+  let pid = await launch().catch(async (err: unknown) => {
+    await cleanUp(folder, netns)
+    throw err
+  })
 
   async function launch(): Promise<number> {
+    const own = ['--config-file', config] // The machine's own says things that are flags here, which the engine refuses.
     const flags = ['--data-root', join(folder, 'data'), '--exec-root', join(folder, 'exec'), '--pidfile', join(folder, 'pid')]
     const more = ['-H', `unix://${socketPath}`, '--bip', '10.249.0.1/24', '--cgroup-parent', `/${netns}`, '--live-restore']
-    const command = inside('dockerd', [...flags, ...more, '--userland-proxy=false'])
+    const command = inside('dockerd', [...own, ...flags, ...more, '--userland-proxy=false'])
     const log = join(folder, 'log')
     const child = spawn('sh', ['-c', `exec "$@" >>${log} 2>&1`, 'sh', command.program, ...command.args], {
       detached: true,
