@@ -16,19 +16,25 @@ function source() {
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
-test('who asks while a read is on its way gets the next one, and all of them share it', async () => {
+test('who asks after a read was sent gets a later one, four are under way at most, and all who wait share the next', async () => {
   const { read, pending, asked } = source()
-  const first = read.read({ signal })
-  await turn()
+  const early: Promise<number>[] = []
+  for (let sent = 1; sent <= 4; sent++) {
+    early.push(read.read({ signal }))
+    await turn()
+    expect(asked()).toBe(sent)
+  }
   const later = [read.read({ signal }), read.read({ signal }), read.read({ signal })]
   await turn()
-  expect(asked()).toBe(1)
-  pending[0]?.resolve(1)
-  expect(await first).toBe(1)
-  await turn()
-  expect(asked()).toBe(2)
+  expect(asked()).toBe(4)
   pending[1]?.resolve(2)
-  expect(await Promise.all(later)).toEqual([2, 2, 2])
+  expect(await early[1]).toBe(2)
+  await turn()
+  expect(asked()).toBe(5)
+  pending[4]?.resolve(5)
+  expect(await Promise.all(later)).toEqual([5, 5, 5])
+  for (const [at, { resolve }] of pending.entries()) resolve(at + 1)
+  expect(await Promise.all(early)).toEqual([1, 2, 3, 4])
 })
 
 test('a failure reaches those who waited for it, and the next read is a new one', async () => {
