@@ -21,6 +21,7 @@ import type { Options } from './options.ts'
 import { Certificates } from './pki/certificates.ts'
 import { kubeconfig } from './pki/kubeconfig.ts'
 import { loadOrCreatePki, type Pki } from './pki/pki.ts'
+import { schemasAhead } from './schemas-ahead.ts'
 import { createCompactor } from './store/compactor.ts'
 import { encrypted } from './store/encryption.ts'
 import { type EtcdStore, etcdStore } from './store/etcd.ts'
@@ -196,7 +197,7 @@ async function compose(options: Options, { certificates, etcd, store, rewrite }:
   return {
     services: [
       [processUpkeep({ clock, log, metrics }), ...etcd.services, certificates],
-      [core.cache, ...upkeep, memory, rewrite],
+      [core.cache, ...upkeep, memory, rewrite, schemasAhead(clock)],
       core.informers,
       [apiServer],
       [core.leader],

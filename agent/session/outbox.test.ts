@@ -47,9 +47,26 @@ test('what was stored is said again as long as the pod is there, and never in pl
   expect((await outbox.take(opts)).map(({ uid, statusJson }) => `${uid} ${statusJson}`)).toEqual(['a new'])
 })
 
+test('what is soon overwritten waits a moment, and is never sent after something newer', async () => {
+  const clock = new FakeClock()
+  const outbox = new StatusOutbox(clock)
+  outbox.setSoon(report('a', 'waiting'))
+  outbox.setSoon(report('a', 'with an address'))
+  outbox.setSoon(report('b', 'waiting'))
+  outbox.set(report('b', 'ready'))
+  expect(outbox.waiting).toBe(2)
+  expect((await outbox.take(opts)).map(({ statusJson }) => statusJson)).toEqual(['ready'])
+  clock.step(150)
+  expect((await outbox.take(opts)).map(({ statusJson }) => statusJson)).toEqual(['with an address'])
+  outbox.setSoon(report('a', 'later'))
+  clock.step(150)
+  expect((await outbox.take(opts)).map(({ statusJson }) => statusJson)).toEqual(['later'])
+})
+
 test('a full list of events forgets the oldest', async () => {
   const events = new DropOldest<number>(2)
   for (const item of [1, 2, 3]) events.push(item)
-  expect(await events.take(opts)).toEqual([2, 3])
+  await events.filled(opts)
+  expect(events.take()).toEqual([2, 3])
   expect(events.dropped).toBe(1)
 })

@@ -5,6 +5,9 @@ import { LatestByKey } from '../../lib/latest.ts'
 
 type Unsent = Omit<PodStatusReport, 'sequence'>
 
+/** How long a status waits that the next one will most likely overwrite. */
+const holdMs = 150
+
 /** Statuses of pods on their way: the newest overwrites the unsent one, and each is sent again until its receipt came. */
 export class StatusOutbox {
   readonly #clock: Clock
@@ -12,6 +15,9 @@ export class StatusOutbox {
   readonly #unreceived = new Map<string, { readonly report: PodStatusReport; readonly sentMs: number }>()
   /** The last word on each pod that was stored. Bounded by the pods there are, as `repeat` leaves out the others. */
   readonly #received = new Map<string, Unsent>()
+  /** Not to be sent yet. */
+  readonly #held = new Map<string, Unsent>()
+  #letGo: Disposable | undefined
   #sequence = 0n
 
   constructor(clock: Clock) {
@@ -20,7 +26,22 @@ export class StatusOutbox {
 
   set(report: Unsent): void {
     this.#received.delete(report.uid)
+    this.#held.delete(report.uid)
     this.#unsent.set(report.uid, report)
+  }
+
+  /**
+   * As `set`, but a moment later: of a pod that is being started the statuses follow each other closely, and storing
+   * each would take time from the start itself.
+   */
+  setSoon(report: Unsent): void {
+    this.#received.delete(report.uid)
+    this.#held.set(report.uid, report)
+    this.#letGo ??= this.#clock.after(holdMs, () => {
+      this.#letGo = undefined
+      for (const [uid, held] of this.#held) this.#unsent.set(uid, held)
+      this.#held.clear()
+    })
   }
 
   /** Waits for statuses to send, and takes them as sent. */
@@ -60,7 +81,7 @@ export class StatusOutbox {
   }
 
   get waiting(): number {
-    return this.#unreceived.size + this.#unsent.size
+    return this.#unreceived.size + this.#unsent.size + this.#held.size
   }
 }
 
@@ -84,8 +105,12 @@ export class DropOldest<T> {
     this.#bell.ring()
   }
 
-  async take(opts: AbortOptions): Promise<readonly T[]> {
+  /** Waits until there is something to take. */
+  async filled(opts: AbortOptions): Promise<void> {
     while (this.#items.length === 0) await this.#bell.wait(opts)
+  }
+
+  take(): readonly T[] {
     return this.#items.splice(0)
   }
 }

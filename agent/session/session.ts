@@ -62,6 +62,8 @@ const receiptPatienceMs = 15_000
 /** Everything is told again now and then, whether or not it was stored (law 5). */
 const repeatMs = 60_000
 const maxEvents = 1000
+/** Events are about what goes on at that moment, and are stored when it has passed. */
+const eventHoldMs = 250
 
 export function createSession(options: SessionOptions): Session {
   return new AgentSession(options)
@@ -106,7 +108,9 @@ class AgentSession implements Session {
 
   status({ metadata }: Pod, status: PodStatus, terminated: boolean): void {
     const { uid = '', namespace = '', name = '' } = metadata
-    this.#statuses.set({ uid, namespace, name, statusJson: JSON.stringify(status), terminated })
+    const report = { uid, namespace, name, statusJson: JSON.stringify(status), terminated }
+    if (status.phase === 'Pending' && !terminated) this.#statuses.setSoon(report)
+    else this.#statuses.set(report)
   }
 
   event({ metadata }: Pod, event: PodEvent): void {
@@ -286,7 +290,9 @@ class AgentSession implements Session {
 
   async #sendEvents(line: AgentLine, signal: AbortSignal): Promise<void> {
     for (;;) {
-      for (const value of await this.#events.take({ signal })) await send(line, { $case: 'event', value }, signal)
+      await this.#events.filled({ signal })
+      await sleep(this.#options.clock, eventHoldMs, signal)
+      for (const value of this.#events.take()) await send(line, { $case: 'event', value }, signal)
     }
   }
 }

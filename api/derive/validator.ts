@@ -42,6 +42,23 @@ export function validatorOf(kind: KindDef): ValidateFunction {
   return made
 }
 
+/**
+ * Compiles what `validatorOf` would at its first use, one message at a time and the innermost first; `pause` is waited
+ * for after each, so that others have their turn.
+ */
+export async function compileAhead(kinds: readonly KindDef[], pause: () => Promise<void>): Promise<void> {
+  for (const kind of kinds) {
+    const before = functions.size
+    parted(schemaNode(kind.schema))
+    for (const id of [...functions.values()].slice(before).reverse()) {
+      ajv.getSchema(id)
+      await pause()
+    }
+    validatorOf(kind)
+    await pause()
+  }
+}
+
 type Parted = Readonly<Record<string, unknown>>
 
 /** Below it a function of its own costs more than the lines that it saves. */
