@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import { chmod, mkdir, open, readFile, rename, stat, writeFile } from 'node:fs/promises'
+import { closeSync, fstatSync, openSync, readFileSync, statSync } from 'node:fs'
+import { chmod, mkdir, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import process from 'node:process'
 import { type AbortOptions, sleep } from '../../lib/async.ts'
@@ -76,7 +77,7 @@ export class Gates {
   }
 
   /** Whether the container's first process still runs. */
-  isThere(target: GateTarget): Promise<boolean> {
+  async isThere(target: GateTarget): Promise<boolean> {
     return isOf(target)
   }
 
@@ -87,17 +88,17 @@ export class Gates {
       throw new RuntimeError('InvalidSpec', `"${hostname}" is no host name`)
     const ended = new RuntimeError('NotFound', 'the container ended before it had its host name')
     // Held open, so that it is this namespace whoever has the process id afterwards.
-    const namespace = await open(`/proc/${target.pid}/ns/uts`).catch(() => undefined)
+    const namespace = unlessGone(() => openSync(`/proc/${target.pid}/ns/uts`, 'r'))
     if (namespace === undefined) throw ended
     try {
-      if ((await namespace.stat()).ino === (await stat('/proc/self/ns/uts')).ino)
+      if (fstatSync(namespace).ino === statSync('/proc/self/ns/uts').ino)
         throw new RuntimeError('InvalidSpec', 'the container has the host’s own host name')
       // The process id was the container's when the namespace was opened if it is so now.
-      if (!(await isOf(target))) throw ended
-      const args = [`--uts=/proc/${process.pid}/fd/${namespace.fd}`, 'sh', '-c', `echo ${hostname} >/proc/sys/kernel/hostname`]
+      if (!isOf(target)) throw ended
+      const args = [`--uts=/proc/${process.pid}/fd/${namespace}`, 'sh', '-c', `echo ${hostname} >/proc/sys/kernel/hostname`]
       await mustRun(this.#options.run, 'set the host name of a container', { program: 'nsenter', args }, opts)
     } finally {
-      await namespace.close()
+      closeSync(namespace)
     }
   }
 
@@ -111,7 +112,7 @@ export class Gates {
     await this.#nameIfThere(target, hostname, opts)
     const untilMs = clock.monotonicMs() + openMs
     for (;;) {
-      const name = await nameOfProcess(target)
+      const name = nameOfProcess(target)
       if (name !== waitingName && !isRuntimes(name)) return name !== failedName
       if (clock.monotonicMs() >= untilMs) throw new RuntimeError('Timeout', 'the gate of the container does not open')
       await sleep(clock, lookMs, opts.signal)
@@ -123,7 +124,7 @@ export class Gates {
       await this.name(target, hostname, opts)
     } catch (err) {
       opts.signal.throwIfAborted()
-      if (await isOf(target)) throw err
+      if (isOf(target)) throw err
     }
   }
 }
@@ -131,14 +132,25 @@ export class Gates {
 /** What low-level runtimes call a container's first process until it becomes the container's program. */
 const isRuntimes = (name: string | undefined): boolean => name !== undefined && /^(runc:|crun|youki:)/.test(name)
 
+// What follows reads synchronously: the kernel answers from memory in some ten microseconds, where each way through the
+// pool of threads takes longer than that, and the container's command waits meanwhile.
+
 /** What the kernel calls the container's first process; undefined when that has ended. */
-async function nameOfProcess(target: GateTarget): Promise<string | undefined> {
-  const name = await readFile(`/proc/${target.pid}/comm`, 'utf8').catch(() => undefined)
-  return (await isOf(target)) ? name?.trimEnd() : undefined
+function nameOfProcess(target: GateTarget): string | undefined {
+  const name = unlessGone(() => readFileSync(`/proc/${target.pid}/comm`, 'utf8'))
+  return isOf(target) ? name?.trimEnd() : undefined
 }
 
 /** The process id may belong to anybody by now. */
-async function isOf({ containerId, pid }: GateTarget): Promise<boolean> {
-  const cgroup = await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => '')
-  return cgroup.includes(containerId)
+function isOf({ containerId, pid }: GateTarget): boolean {
+  return unlessGone(() => readFileSync(`/proc/${pid}/cgroup`, 'utf8'))?.includes(containerId) === true
+}
+
+/** A process may end at any moment, and its folder with it. */
+function unlessGone<T>(look: () => T): T | undefined {
+  try {
+    return look()
+  } catch {
+    return undefined
+  }
 }
