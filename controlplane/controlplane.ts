@@ -8,6 +8,7 @@ import type { Metrics } from '../lib/metrics.ts'
 import { readIfThere, writeWhole } from '../lib/private-files.ts'
 import type { Random } from '../lib/random.ts'
 import { type Service, type SuperviseOptions, superviseGroups } from '../lib/service.ts'
+import { processTurns } from '../lib/slots.ts'
 import { processUpkeep } from '../lib/upkeep.ts'
 import { createApiServer } from './apiserver/server.ts'
 import { composeCore, leaderKey } from './core.ts'
@@ -42,6 +43,8 @@ export interface ControlPlaneDeps {
 }
 
 const drainMs = 10_000
+/** So long is work begun in one turn of the event loop. */
+const turnMs = 5
 const backoffs = { baseMs: 200, maxMs: 10_000, resetAfterMs: 60_000 }
 
 /** Puts a whole control plane together and runs it until aborted. The only place that sees all rooms. */
@@ -163,7 +166,7 @@ async function compose(options: Options, { certificates, etcd, store, rewrite }:
       // What has arrived together is answered from one look at etcd.
       gather: () => new Promise((done) => setImmediate(done)),
     },
-    deps,
+    { ...deps, turns: processTurns(turnMs) },
   )
   const apiServer = createApiServer({
     registry: core.registry,

@@ -15,6 +15,7 @@ import type { Log } from '../lib/log.ts'
 import type { Metrics } from '../lib/metrics.ts'
 import type { Random } from '../lib/random.ts'
 import { type Service, superviseGroups } from '../lib/service.ts'
+import { Slots, type Turns } from '../lib/slots.ts'
 import { type BootstrapOptions, bootstrap } from './controllers/bootstrap.ts'
 import { controllers } from './controllers/registry.ts'
 import { createGateway, type Gateway } from './gateway/gateway.ts'
@@ -35,6 +36,8 @@ export interface CoreDeps {
   readonly random: Random
   readonly log: Log
   readonly metrics: Metrics
+  /** Keeps turns of the event loop short; absent where time does not pass while work is done. */
+  readonly turns?: Turns
 }
 
 export interface CoreOptions {
@@ -80,30 +83,35 @@ const uidNamespace = 'kube-system'
 /** A leader that died is replaced within this and a second. */
 const leaderTtlMs = 4_000
 const drainMs = 10_000
+/** Writes of controllers, scheduler and gateway together that are under way: so many answers of etcd a turn may bring at most. */
+const writesAtOnce = 16
 const backoffs = { baseMs: 200, maxMs: 10_000, resetAfterMs: 60_000 }
 
 export function composeCore(options: CoreOptions, deps: CoreDeps): Core {
   const { store, serviceCidr, decode, gather } = options
-  const { clock, log, random, metrics } = deps
+  const { clock, log, random, metrics, turns } = deps
   const setBack = (): void => leader.stepDown('the store was set back')
   const own = { ...(decode === undefined ? {} : { decode }), ...(gather === undefined ? {} : { gather }) }
   const cache = createWatchCache({ store, kinds, clock, log, metrics, setBack, ...own })
   const registry = createRegistry({ store, cache, clock, random, log, kinds, serviceCidr, nodePortRange: options.nodePorts })
   const leader = new Leader(options, deps, (opts) => cache.waitForCurrent(opts))
   const fence = () => leader.fence
-  const client = createClient(inProcess(registry, controlPlaneIdentity, fence))
+  const writes = new Slots(writesAtOnce, turns)
+  const waiting = metrics.gauge('writes_waiting', 'Writes of controllers, scheduler and gateway that wait for a place')
+  metrics.onRender(() => waiting.set(writes.waiting))
+  const client = createClient(inProcess(registry, controlPlaneIdentity, { fence, writes }))
   const informers = createInformers({ client, clock, random, log })
   const recorder = (component: string) => createEventRecorder({ client, clock, log, component })
   const events = recorder('skiff-controllers')
   const schedulerEvents = recorder('default-scheduler')
   const agentEvents = recorder('skiff-agent')
   const startRevision = () => leader.fence?.createRevision ?? 0
-  const common = { client, informers, clock, random, log, metrics, startRevision }
+  const common = { client, informers, clock, random, log, metrics, startRevision, ...(turns === undefined ? {} : { turns }) }
   const defs = controllers({ informers, clock, events }, { graceMs: options.nodeGraceMs })
   const cluster = { uid: '' }
   const gateway = createGateway(options.listen, {
     informers,
-    clientFor: (node) => createClient(inProcess(registry, nodeIdentity(node), fence)),
+    clientFor: (node) => createClient(inProcess(registry, nodeIdentity(node), { fence, writes })),
     client,
     events: agentEvents,
     clock,

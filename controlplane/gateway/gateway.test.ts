@@ -15,6 +15,8 @@ import { createGateway, type Gateway } from './gateway.ts'
 import type { LineHandlers } from './line.ts'
 
 interface Bed {
+  /** Nodes whose objects are being made, and what that waits for. */
+  readonly making: { nodes: string[]; until: Promise<void> | undefined }
   /** While it is, nodes' leases cannot be written. */
   readonly away: { is: boolean }
   /** What the control plane says of its store. */
@@ -30,6 +32,7 @@ async function createBed(world: World): Promise<Bed> {
   const informers = createInformers({ ...deps, client: world.client })
   let handlers: LineHandlers | undefined
   const away = { is: false }
+  const making: Bed['making'] = { nodes: [], until: undefined }
   const life = { incarnation: '' }
   const listen = async (given: LineHandlers) => {
     handlers = given
@@ -43,6 +46,11 @@ async function createBed(world: World): Promise<Bed> {
       const client = world.as(nodeIdentity(node))
       return {
         ...client,
+        create: async (kind, object, opts) => {
+          if (kind.kind === 'Node') making.nodes.push(node)
+          await making.until
+          return await client.create(kind, object, opts)
+        },
         update: async (kind, object, opts) => {
           if (away.is) throw unavailable('the store is away')
           return await client.update(kind, object, opts)
@@ -59,6 +67,7 @@ async function createBed(world: World): Promise<Bed> {
   })
   for (const service of informers.services) service.run(signal).catch(() => undefined)
   return {
+    making,
     away,
     life,
     gateway,
@@ -77,7 +86,7 @@ function connected(
   { handlers }: Bed,
   node: string,
   told: (message: ControlMessage['message']) => void = () => undefined,
-  resultsIn = '',
+  { resultsIn = '', onGone = () => undefined }: { resultsIn?: string; onGone?: (run: () => void) => void } = {},
 ) {
   const nodeJson = JSON.stringify({ metadata: { name: node }, status: {} })
   const messages: AgentMessage[] = [{ message: { $case: 'hello', value: Hello.create({ node, nodeJson, resultsIn }) } }]
@@ -93,7 +102,7 @@ function connected(
         },
       },
       send: async ({ message }: ControlMessage) => told(message),
-      onGone: () => undefined,
+      onGone,
     })
     .catch(() => undefined)
   return (message: AgentMessage['message']): void => {
@@ -159,7 +168,7 @@ test('a node that comes back after the store was put back gets a complete set at
       (message) => {
         if (message?.$case === 'assignments') sets.push(message.value)
       },
-      resultsIn,
+      { resultsIn },
     )
     await bed.pass(1000)
     const set = sets.at(-1)
@@ -193,4 +202,46 @@ test('a lease that could not be renewed is renewed as soon as the store is back,
   await bed.pass(1_500)
   const renewed = world.cache.get(Lease, 'kube-node-lease/node-1')?.spec?.renewTime
   expect(parseTime(renewed)).toBeGreaterThanOrEqual(backMs)
+})
+
+test('nodes that come all at once are registered some at a time, and whose line has gone leaves the others its turn', async () => {
+  await using world = await createWorld()
+  const bed = await createBed(world)
+  bed.gateway.run(world.signal).catch(() => undefined)
+  await bed.pass(500)
+  const store = Promise.withResolvers<void>()
+  bed.making.until = store.promise
+  const welcomed: string[] = []
+  const gone = new Map<string, () => void>()
+  const names = Array.from({ length: 40 }, (_, index) => `node-${index}`)
+  for (const name of names)
+    connected(
+      bed,
+      name,
+      (message) => {
+        if (message?.$case === 'welcome') welcomed.push(name)
+      },
+      { onGone: (run) => gone.set(name, run) },
+    )
+  await bed.pass(500)
+  expect(bed.making.nodes).toEqual(names.slice(0, 16))
+  for (const name of names.slice(16, 30)) gone.get(name)?.()
+  store.resolve()
+  bed.making.until = undefined
+  await bed.pass(5000)
+  expect(new Set(welcomed)).toEqual(new Set([...names.slice(0, 16), ...names.slice(30)]))
+  expect(bed.making.nodes).toHaveLength(26)
+})
+
+test('a node whose turn to be registered does not come in time is let go, so that it comes again', async () => {
+  await using world = await createWorld()
+  const bed = await createBed(world)
+  bed.gateway.run(world.signal).catch(() => undefined)
+  await bed.pass(500)
+  bed.making.until = new Promise(() => undefined)
+  for (let index = 0; index < 20; index++) connected(bed, `node-${index}`)
+  await bed.pass(9_000)
+  expect(bed.gateway.nodes).toHaveLength(20)
+  await bed.pass(2_000)
+  expect(bed.gateway.nodes).toHaveLength(16)
 })

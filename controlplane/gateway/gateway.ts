@@ -19,6 +19,7 @@ import type { Log } from '../../lib/log.ts'
 import type { Metrics } from '../../lib/metrics.ts'
 import { type Random, uuid } from '../../lib/random.ts'
 import type { Service } from '../../lib/service.ts'
+import { Slots } from '../../lib/slots.ts'
 import { Denied, type Listen, type SessionLine } from './line.ts'
 import { NodeRegistration } from './node-registration.ts'
 import { NodeSession } from './node-session.ts'
@@ -76,6 +77,8 @@ const maxSessions = 10_000
 const helloDeadlineMs = 15_000
 /** Changes of services come in bursts; each table is complete, so one at the end of a burst is enough. */
 const servicesDelayMs = 20
+/** Nodes that are registered at a time: when all come at once, those who have begun are done before they give up. */
+const registrationsAtOnce = 16
 const byNode = 'gateway-node'
 const byConfig = 'gateway-config'
 
@@ -99,6 +102,7 @@ class SessionGateway implements Gateway {
   readonly #sessions = new Map<string, NodeSession>()
   /** Outlive the sessions, so that one can be resumed. Bounded by the number of nodes that have been here. */
   readonly #views = new Map<string, NodeView>()
+  readonly #registrations = new Slots(registrationsAtOnce)
   #viewsMade = 0
   /** Of the store that the views are of: an agent that hears of another one forgets how far it had come. */
   #viewsOf = ''
@@ -133,6 +137,8 @@ class SessionGateway implements Gateway {
     }
     this.#streams = new GatewayStreams({ clock, random, sender })
     this.#sessionGauge = metrics.gauge('gateway_sessions', 'Nodes with a session')
+    const waiting = metrics.gauge('gateway_registrations_waiting', 'Nodes that wait to be registered')
+    metrics.onRender(() => waiting.set(this.#registrations.waiting))
     this.#sessionEnds = metrics.counter('gateway_session_ends_total', 'Sessions that have ended', { why: ['refused', 'ended'] })
   }
 
@@ -284,6 +290,7 @@ class SessionGateway implements Gateway {
         podCidrs: this.#podCidrs,
         cached: () => this.#nodes.get(node),
       }),
+      registrations: this.#registrations,
       view,
       welcome: (podCidr) => ({
         epoch: BigInt(epoch()),

@@ -72,9 +72,11 @@ export function grpcListener(options: GrpcListenerOptions): Listen {
 }
 
 function lineOf(call: SessionCall): SessionLine {
+  // Asked for once: it is read from the certificate each time.
+  const { sslPeerCertificate } = call.getAuthContext()
   return {
-    node: nodeOf(call),
-    certificateEndMs: parseTime(call.getAuthContext().sslPeerCertificate?.valid_to),
+    node: nodeNamed(sslPeerCertificate?.subject.CN),
+    certificateEndMs: parseTime(sslPeerCertificate?.valid_to),
     messages: call[Symbol.asyncIterator](),
     send: (message, opts) => writeChunk(call, message, opts),
     onGone(run) {
@@ -109,9 +111,11 @@ async function renew(call: CertificateCall, { signNode }: GrpcListenerOptions): 
   }
 }
 
-function nodeOf(call: SessionCall | StreamCall | CertificateCall): string | undefined {
-  const { sslPeerCertificate } = call.getAuthContext()
-  const name = sslPeerCertificate?.subject.CN
+function nodeOf(call: StreamCall | CertificateCall): string | undefined {
+  return nodeNamed(call.getAuthContext().sslPeerCertificate?.subject.CN)
+}
+
+function nodeNamed(name: string | readonly string[] | undefined): string | undefined {
   return typeof name === 'string' && name.startsWith(nodePrefix) ? name.slice(nodePrefix.length) : undefined
 }
 

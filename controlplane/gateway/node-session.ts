@@ -10,10 +10,20 @@ import type {
   ServiceTable,
   Welcome,
 } from '../../api/proto/agent.ts'
-import { Bell, forEachLimit, isAbort, sleep, withDeadline } from '../../lib/async.ts'
+import {
+  type AbortOptions,
+  Bell,
+  forEachLimit,
+  isAbort,
+  LinkedAbort,
+  sleep,
+  TimeoutError,
+  withDeadline,
+} from '../../lib/async.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { LatestByKey } from '../../lib/latest.ts'
 import type { Log } from '../../lib/log.ts'
+import type { Slots } from '../../lib/slots.ts'
 import type { SessionLine } from './line.ts'
 import { type NodeRegistration, parseJson, parseNode } from './node-registration.ts'
 import type { NodeView, Wanted } from './node-view.ts'
@@ -22,6 +32,8 @@ export interface NodeSessionDeps {
   readonly clock: Clock
   readonly log: Log
   readonly registration: NodeRegistration
+  /** Bounds those of all nodes. */
+  readonly registrations: Slots
   readonly view: NodeView
   readonly heartbeatMs: number
   welcome(podCidr: string): Welcome
@@ -34,6 +46,8 @@ export interface NodeSessionDeps {
 }
 
 const callDeadlineMs = 20_000
+/** An agent waits 15 s for its welcome: begun later, its registration would be in vain. */
+const registrationWaitMs = 10_000
 const leaseEveryMs = 10_000
 const statusWriters = 8
 const retryMs = 1000
@@ -88,9 +102,8 @@ export class NodeSession {
   async run(hello: Hello): Promise<void> {
     const { registration, view, welcome, synced, clock, log } = this.#deps
     const { signal } = this.#ended
-    const podCidr = await withDeadline({ clock, ms: callDeadlineMs, signal, what: `registering node "${this.node}"` }, (inner) =>
-      registration.register(parseNode(hello.nodeJson, this.node), { signal: inner }),
-    )
+    const node = parseNode(hello.nodeJson, this.node)
+    const podCidr = await this.#inTurn((opts) => registration.register(node, opts))
     this.#leaseAtMs = clock.monotonicMs()
     await this.#send({ $case: 'welcome', value: welcome(podCidr) })
     log.info('node session opened', { node: this.node, instance: hello.instance, podCidr })
@@ -101,6 +114,18 @@ export class NodeSession {
     const guarded = tasks.map((task) => task.catch((err: unknown) => this.#ended.abort(err)))
     await Promise.all(guarded)
     throw signal.reason
+  }
+
+  /** Waits for one of the places that all nodes share; whose line goes meanwhile leaves at once. */
+  async #inTurn(register: (opts: AbortOptions) => Promise<string>): Promise<string> {
+    const { clock, registrations } = this.#deps
+    const { signal } = this.#ended
+    const what = `registering node "${this.node}"`
+    using waiting = new LinkedAbort(signal)
+    using _ = clock.after(registrationWaitMs, () => waiting.abort(new TimeoutError(`${what}: its turn has not come`)))
+    return await registrations.run(waiting, () =>
+      withDeadline({ clock, ms: callDeadlineMs, signal, what }, (inner) => register({ signal: inner })),
+    )
   }
 
   async #read(): Promise<void> {

@@ -13,6 +13,7 @@ import type { Log } from '../../lib/log.ts'
 import type { Metrics } from '../../lib/metrics.ts'
 import type { Random } from '../../lib/random.ts'
 import type { Service } from '../../lib/service.ts'
+import type { Turns } from '../../lib/slots.ts'
 import { decide } from './decide.ts'
 import type { Cluster } from './plugins/plugin.ts'
 import { plugins } from './plugins/registry.ts'
@@ -29,6 +30,8 @@ export interface SchedulerDeps {
   readonly metrics: Metrics
   /** The revision of the election: nothing is decided before the informers have reached it (law 3). */
   readonly startRevision?: () => number
+  /** Decisions are made only while a turn of the event loop is young. */
+  readonly turns?: Turns
 }
 
 /** Bindings under way at a time; more pods wait in the queue. */
@@ -160,8 +163,10 @@ class SchedulerRun {
   }
 
   async #scheduleReady(queue: SchedulingQueue, signal: AbortSignal): Promise<void> {
+    const { turns } = this.#deps
     while (!signal.aborted) {
       if (this.#binding.size >= bindingsAtOnce) await Promise.race(this.#binding)
+      if (turns !== undefined && !turns.isYoung()) await new Promise<void>((done) => turns.next(done))
       const next = queue.take()
       this.#measure()
       if (next === undefined) return

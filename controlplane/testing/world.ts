@@ -50,7 +50,7 @@ export async function createWorld({
   await cache.ready({ signal })
   const network = { serviceCidr: '10.43.0.0/16', nodePortRange: '30000-32767' }
   const registry = createRegistry({ store, cache, clock, random: seededRandom(seed), log: silentLog, kinds, ...network })
-  const as: World['as'] = (identity, fence) => createClient(inProcess(registry, identity, fence))
+  const as: World['as'] = (identity, fence) => createClient(inProcess(registry, identity, fence === undefined ? {} : { fence }))
   const client = as(adminIdentity)
   for (const name of ['default', 'kube-system', 'kube-node-lease']) {
     const request = { verb: 'create', kind: kinds[0], body: { metadata: { name } } } as const
