@@ -14,8 +14,8 @@ import { startTestEtcd } from '../controlplane/testing/etcd.ts'
 import { systemClock } from '../lib/clock.ts'
 import { silentLog } from '../lib/log.ts'
 import { wait } from './lib/api-cluster.ts'
-import { usageOf } from './lib/processes.ts'
-import { memoryOf, processorOf, type Spine, startSpine, textTable } from './lib/spine.ts'
+import { usageOf, waitedMsOf } from './lib/processes.ts'
+import { delayOf, memoryOf, processorOf, type Spine, startSpine, textTable } from './lib/spine.ts'
 
 const { values } = parseArgs({
   options: {
@@ -45,6 +45,7 @@ await using spine = await startSpine({
 const folder = join(spine.folder, 'hollow')
 await issue()
 const hosts = startHosts()
+const bare = fork(join(import.meta.dirname, 'lib/bare-loop.ts'), { execArgv: [] })
 try {
   const etcdPid = usageOf(etcd.endpoint).find(({ program }) => program === 'etcd')?.pid ?? 0
   const hostPids = Object.fromEntries(hosts.map(({ pid }, index) => [`host${index}`, pid ?? 0]))
@@ -57,12 +58,17 @@ try {
   await phase(rows, `0 to ${pods} pods ready`, pids, deploy)
   await check(spine)
   await phase(rows, `${idleSeconds} s with ${pods} pods`, pids, () => wait(idleSeconds * 1000))
-  const head = ['what', 's', 'control plane', 'etcd', 'agents', 'loop p50', 'p99', 'max', 'RSS', 'etcd', 'agents']
-  const words = "processor seconds; loop: delay of the control plane's event loop, ms; RSS: MiB at the end of the phase"
-  process.stdout.write(`${textTable(head, rows)}\n\ncontrol plane, etcd, agents (all of them): ${words}\n`)
+  const loop = ['loop p50', 'p99', 'max', 'bare p50', 'p99', 'max']
+  const head = ['what', 's', 'control plane', 'waited', 'etcd', 'agents', ...loop, 'RSS', 'etcd', 'agents']
+  const words = [
+    'control plane, etcd, agents (all of them): processor seconds; RSS: MiB at the end of the phase',
+    'waited: seconds for which the main thread of the control plane was ready to run and another had the processor',
+    "loop: delay of the control plane's event loop, ms; bare: that of a program which does nothing",
+  ]
+  process.stdout.write(`${textTable(head, rows)}\n\n${words.join('\n')}\n`)
 } finally {
-  for (const host of hosts) host.kill('SIGTERM')
-  await Promise.all(hosts.map(ended))
+  for (const child of [...hosts, bare]) child.kill('SIGTERM')
+  await Promise.all([...hosts, bare].map(ended))
 }
 
 async function issue(): Promise<void> {
@@ -91,16 +97,21 @@ async function phase(
   pids: Readonly<Record<string, number>> & { readonly controlPlane: number; readonly etcd: number },
   work: () => Promise<void>,
 ): Promise<void> {
-  await spine.delay()
+  await Promise.all([spine.delay(), delayOf(bare)])
+  const waitedMs = waitedMsOf(pids.controlPlane)
   const { seconds, cpu } = await processorOf(pids, work)
-  const { p50, p99, max } = await spine.delay()
+  const waited = (waitedMsOf(pids.controlPlane) - waitedMs) / 1000
+  const delays = (await Promise.all([spine.delay(), delayOf(bare)])).flatMap(({ p50, p99, max }) => [p50, p99, max])
   const agents = Object.entries(cpu).reduce((sum, [who, used]) => (who.startsWith('host') ? sum + used : sum), 0)
   const memory = Object.entries(pids).reduce((sum, [who, pid]) => (who.startsWith('host') ? sum + memoryOf(pid) : sum), 0)
-  const numbers = [seconds, cpu['controlPlane'] ?? 0, cpu['etcd'] ?? 0, agents].map((value) => value.toFixed(1))
+  const numbers = [seconds, cpu['controlPlane'] ?? 0, waited, cpu['etcd'] ?? 0, agents].map((value, at) =>
+    // Not every kernel counts it.
+    at === 2 && Number.isNaN(value) ? '-' : value.toFixed(1),
+  )
   rows.push([
     name,
     ...numbers,
-    ...[p50, p99, max, memoryOf(pids.controlPlane), memoryOf(pids.etcd), memory].map((value) => value.toFixed(0)),
+    ...[...delays, memoryOf(pids.controlPlane), memoryOf(pids.etcd), memory].map((value) => value.toFixed(0)),
   ])
 }
 

@@ -54,6 +54,11 @@ export function cpuMsOf(pid: number): number | undefined {
   return stat === undefined ? undefined : cpuMsIn(stat)
 }
 
+/** Time that the main thread of a process was ready to run and another one had the processor; NaN where it is not counted. */
+export function waitedMsOf(pid: number): number {
+  return Number(read(`/proc/${pid}/task/${pid}/schedstat`)?.split(' ')[1] ?? Number.NaN) / 1e6
+}
+
 function cpuMsIn(stat: string): number {
   // Behind the name in brackets, which may hold anything: user time is the 12th field, system time the 13th.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')

@@ -84,7 +84,8 @@ export async function startSpine({
   }
 }
 
-function delayOf(child: ChildProcess): Promise<Delay> {
+/** Asks a program that has `loop-delay.ts` loaded. */
+export function delayOf(child: ChildProcess): Promise<Delay> {
   return new Promise((done) => {
     child.once('message', (told) => done(told as Delay)) // By loop-delay.ts.
     child.send('delay')
