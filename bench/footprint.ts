@@ -1,5 +1,5 @@
 // What Skiff itself uses while nothing happens: memory and processor time of control plane, agent and etcd.
-//   sh deploy/with-node.sh node bench/footprint.ts [--pods 30] [--seconds 60] [--settle 150] [--small]
+//   sh deploy/with-node.sh node bench/footprint.ts [--pods 30] [--seconds 60] [--settle 420] [--small]
 import process from 'node:process'
 import { parseArgs } from 'node:util'
 import { prepareImage } from '../e2e/example-image.ts'
@@ -15,7 +15,7 @@ const { values } = parseArgs({
     small: { type: 'boolean', default: false },
   },
 })
-const sizes = values.small ? { pods: 2, seconds: 2, settle: 1 } : { pods: 30, seconds: 60, settle: 150 }
+const sizes = values.small ? { pods: 2, seconds: 2, settle: 1 } : { pods: 30, seconds: 60, settle: 420 }
 const sizeOf = (name: 'pods' | 'seconds' | 'settle'): number => Number(values[name] ?? sizes[name])
 const [pods, seconds, settle] = [sizeOf('pods'), sizeOf('seconds'), sizeOf('settle')]
 

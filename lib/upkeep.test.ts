@@ -44,10 +44,10 @@ test('an idle process gives back what a busy time left, once, and again only aft
   await look()
   await look()
   expect(state).toMatchObject({ collections: 1, heapMiB: 30 })
-  state.heapMiB = 40
+  state.heapMiB = 33
   await look()
   expect(state.collections).toBe(1)
-  state.heapMiB = 50
+  state.heapMiB = 34
   await look()
   expect(state.collections).toBe(2)
   await stop()

@@ -32,7 +32,7 @@ const idleLooks = 5
 /** Above it somebody wants to know how late things are. */
 const busyShare = 0.1
 const quantiles = { '0.5': 50, '0.99': 99 }
-const growthBytes = 16 * 1024 ** 2
+const growthBytes = 3 * 1024 ** 2
 /** The process stands still meanwhile: above this for so long that whoever comes just then would feel it. */
 const maxHeapBytes = 96 * 1024 ** 2
 

@@ -36,6 +36,12 @@ async function processStart(pid: number): Promise<string | undefined> {
   return fields === undefined || fields[0] === 'Z' ? undefined : fields[19]
 }
 
+/**
+ * For the C library, which otherwise keeps freed memory apart for each thread, and by and by more and larger pieces of it:
+ * from 128 KiB on a piece is given back when it is freed.
+ */
+const allocator = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '131072', MALLOC_TRIM_THRESHOLD_: '131072' }
+
 /** Starts a daemon in its own session, writing to its log. Running already: its pid. */
 export async function start(at: Installation, daemon: Daemon): Promise<number> {
   const running = await runningPid(at, daemon.name)
@@ -50,8 +56,7 @@ export async function start(at: Installation, daemon: Daemon): Promise<number> {
     const child = spawn(daemon.command, daemon.args, {
       detached: true,
       stdio: ['ignore', fd, fd],
-      // The C library otherwise keeps freed memory apart for each thread.
-      env: { MALLOC_ARENA_MAX: '2', ...process.env, ...daemon.env },
+      env: { ...allocator, ...process.env, ...daemon.env },
       cwd: '/',
     })
     const { pid } = child
