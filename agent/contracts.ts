@@ -54,13 +54,18 @@ export interface Sandbox {
   readonly hostname?: string
 }
 
+export interface FoundSandbox extends Sandbox {
+  /** What the engine says of its container, where that was just asked. */
+  readonly state?: ContainerState
+}
+
 /**
  * Makes and finds sandboxes: container, address, wiring. Some may have been prepared ahead. With
  * `hostNetwork` the sandbox has the node's own address and no wiring.
  */
 export interface Sandboxes {
   /** The pod's running sandbox, made or repaired as needed. Idempotent. `seen` is what the engine says about the pod. */
-  ensure(pod: Pod, seen: readonly ContainerState[], opts: AbortOptions): Promise<Sandbox>
+  ensure(pod: Pod, seen: readonly ContainerState[], opts: AbortOptions): Promise<FoundSandbox>
   /** Unwires and removes. Gone is fine. */
   remove(podUid: string, seen: readonly ContainerState[], opts: AbortOptions): Promise<void>
   /** What the engine says of all containers, from time to time. */

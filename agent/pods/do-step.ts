@@ -23,8 +23,11 @@ export interface StepFacts {
 
 type Action = Exclude<Step, { readonly do: 'wait' | 'done' }>
 
-/** The container that a step made or started, when it changed no other one: undefined when anything may have changed. */
-export type Touched = string | undefined
+/**
+ * The container that a step made or started, when it changed no other one: its id, or its state where that is known
+ * already. Undefined when anything may have changed.
+ */
+export type Touched = string | ContainerState | undefined
 
 /** Carries out one step. What fails is noted as a wait of the thing that failed, so others of the pod go on. */
 export async function doStep(context: PodContext, step: Action, facts: StepFacts, signal: AbortSignal): Promise<Touched> {
@@ -111,14 +114,14 @@ async function ensureSandbox(
   const wasRunning = before.some(({ status }) => status === 'running')
   if (hadOne && !wasRunning) context.event('Normal', 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.')
   try {
-    const sandbox = await context.deadline(sandboxDeadlineMs, 'sandbox', signal, (inner) =>
+    const { state, ...sandbox } = await context.deadline(sandboxDeadlineMs, 'sandbox', signal, (inner) =>
       deps.sandboxes.ensure(pod, states, { signal: inner }),
     )
     memory.sandbox = sandbox
     memory.sandboxRemoved = false
     context.clear('sandbox')
     // Others than the one that it gave may have been removed.
-    const touched = before.every(({ id }) => id === sandbox.containerId) ? sandbox.containerId : undefined
+    const touched = before.every(({ id }) => id === sandbox.containerId) ? (state ?? sandbox.containerId) : undefined
     if (wasRunning) return touched
     // One that dies at once must not be made again and again at full speed.
     const untilMs = deps.clock.monotonicMs() + backoffs.sandbox.next(uid)

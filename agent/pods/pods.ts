@@ -7,6 +7,7 @@ import { type Backoffs, createBackoffs } from './context.ts'
 import type { PodsDeps } from './deps.ts'
 import { KeyedLanes } from './keyed-lanes.ts'
 import { type PodStatus, uidOf } from './pod-types.ts'
+import { PodsSeen } from './pods-seen.ts'
 import { Slots } from './slots.ts'
 import { PodWorker } from './worker.ts'
 
@@ -48,6 +49,7 @@ class PodsService implements Pods {
   readonly #deps: PodsDeps
   readonly #options: Required<PodsOptions>
   readonly #workers = new Map<string, PodWorker>()
+  readonly #seen = new PodsSeen()
   readonly #strangers = new Map<string, UnlistedPod>()
   readonly #metrics: PodsMetrics
   #lanes: KeyedLanes | undefined
@@ -81,7 +83,11 @@ class PodsService implements Pods {
     const workerFor = (uid: string): PodWorker => {
       const known = this.#workers.get(uid)
       if (known !== undefined) return known
-      const made = new PodWorker({ uid, deps: this.#deps, backoffs, slots, ring: () => lanes.add(uid) })
+      const made = new PodWorker({
+        ...{ uid, deps: this.#deps, backoffs, slots },
+        hasNothing: () => this.#seen.hasNothingOf(uid),
+        ring: () => lanes.add(uid),
+      })
       this.#workers.set(uid, made)
       return made
     }
@@ -147,13 +153,19 @@ class PodsService implements Pods {
     while (!signal.aborted) {
       try {
         for await (const event of runtime.events({ signal })) {
-          if (event.type === 'gap') relist.ring()
-          else if (event.isBeginning === true) lanes.addUnlessInWork(event.podUid, ownDoingMs)
+          if (event.type === 'gap') {
+            this.#seen.gap()
+            relist.ring()
+            continue
+          }
+          this.#seen.changed(event.podUid)
+          if (event.isBeginning === true) lanes.addUnlessInWork(event.podUid, ownDoingMs)
           else lanes.add(event.podUid)
         }
       } catch (err) {
         if (!isAbort(err, signal)) log.warn('engine events broke off', { err })
       }
+      this.#seen.deaf()
       relist.ring()
       await sleep(clock, backoff.next('events'), signal).catch(() => undefined) // Aborted: the loop ends.
     }
@@ -178,11 +190,13 @@ class PodsService implements Pods {
   /** Wakes the workers of all pods where the engine or the desired state has something that they have not seen. */
   async #relist(lanes: KeyedLanes, signal: AbortSignal): Promise<void> {
     const { runtime, clock, desired, volumes } = this.#deps
+    this.#seen.asked()
     const found = await withDeadline({ clock, ms: listDeadlineMs, signal, what: 'list' }, (inner) =>
       runtime.list({ signal: inner }),
     )
     this.#deps.sandboxes.noticed(found)
     const byPod = groupByPod(found.filter(({ identity }) => !isSpareUid(identity.podUid)))
+    this.#seen.listed(byPod.keys())
     for (const pod of desired.pods()) {
       const uid = uidOf(pod)
       if (this.#isNews(uid, byPod.get(uid) ?? [])) lanes.add(uid)

@@ -28,19 +28,38 @@ test('a pod is brought up at once and reported as running and ready', async () =
   expect(world.reasons).toEqual(['Pulled', 'Created', 'Started'])
 })
 
-test('a new pod is listed once before it runs, and once more a little later', async () => {
+function countingLists(): { readonly faults: NonNullable<PodWorldOptions['faults']>; readonly lists: string[] } {
   const lists: string[] = []
   const faults: PodWorldOptions['faults'] = (call, what) => {
     if (call === 'list' && what === 'uid-1') lists.push(what)
     return undefined
   }
+  return { faults, lists }
+}
+
+test('a new pod is not looked for before it runs, and once a little later', async () => {
+  const { faults, lists } = countingLists()
   await started({ faults })
   world.desired.put(testPod())
   await world.settle()
   expect(world.condition('Ready')).toBe('True')
-  expect(lists).toHaveLength(1)
+  expect(lists).toHaveLength(0)
   await world.pass(1_000)
-  expect(lists).toHaveLength(2)
+  expect(lists).toHaveLength(1)
+})
+
+test('a pod that comes back to a node where its containers still are is looked for', async () => {
+  const { faults, lists } = countingLists()
+  await started({ faults }, testPod())
+  const before = await world.all()
+  await world.stop()
+  world.desired.map.clear()
+  await world.start()
+  lists.length = 0
+  world.desired.put(testPod())
+  await world.settle()
+  expect(lists.length).toBeGreaterThan(0)
+  expect((await world.all()).map(({ id }) => id)).toEqual(before.map(({ id }) => id))
 })
 
 test('an image that fails to come while the sandbox is made is told of, and the pod runs when it has come', async () => {

@@ -34,6 +34,8 @@ export interface WorkerOptions {
   readonly deps: PodsDeps
   readonly backoffs: Backoffs
   readonly slots: PullSlots
+  /** Whether the engine surely has no container of this pod. */
+  hasNothing(): boolean
   /** Asks for another `sync`. */
   ring(): void
 }
@@ -59,6 +61,7 @@ export class PodWorker {
   /** Versions of the ConfigMaps and Secrets that the pod uses. */
   #configs = ''
   #isDoing = false
+  #hasLooked = false
   /** Something may have happened to containers that were seen before. */
   #mustList = false
   /** An activity that leaves containers alone has ended, and this was not looked at yet. */
@@ -105,7 +108,8 @@ export class PodWorker {
 
   async #doSteps(signal: AbortSignal): Promise<SyncResult> {
     const { clock, desired } = this.#options.deps
-    let states = await this.#list(signal)
+    let states = this.#isUntouched() ? [] : await this.#list(signal)
+    this.#hasLooked = true
     for (let count = 0; count < maxSteps; count++) {
       this.#hasNews = false
       const isRemoved = desired.pod(this.#options.uid) === undefined && desired.isRemoved(this.#options.uid)
@@ -119,6 +123,12 @@ export class PodWorker {
       if (!leavesContainers.has(step.do)) states = await this.#lookAfter(states, touched, signal)
     }
     return { gone: false, untilMs: clock.monotonicMs() }
+  }
+
+  /** A pod that has just come to this node: there is nothing to look for, and its start need not wait for that. */
+  #isUntouched(): boolean {
+    const { uid, deps, hasNothing } = this.#options
+    return !this.#hasLooked && deps.desired.pod(uid) !== undefined && hasNothing()
   }
 
   /** What was last reported; undefined before that. */
@@ -147,12 +157,17 @@ export class PodWorker {
    */
   async #lookAfter(states: readonly ContainerState[], touched: Touched, signal: AbortSignal): Promise<readonly ContainerState[]> {
     if (touched === undefined || this.#mustList) return await this.#list(signal)
+    if (typeof touched === 'object') return this.#now(states, touched)
     const { runtime } = this.#options.deps
     const state = await this.#context.deadline(listDeadlineMs, 'look', signal, (inner) =>
       runtime.state(touched, { signal: inner }),
     )
     if (state === undefined || state.identity.podUid !== this.#options.uid) return await this.#list(signal)
-    const now = [...states.filter(({ id }) => id !== touched), state]
+    return this.#now(states, state)
+  }
+
+  #now(before: readonly ContainerState[], changed: ContainerState): readonly ContainerState[] {
+    const now = [...before.filter(({ id }) => id !== changed.id), changed]
     this.#print = fingerprint(now)
     return now
   }

@@ -4,7 +4,7 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
 import { uuid } from '../../lib/random.ts'
 import type { Service } from '../../lib/service.ts'
-import type { Sandbox, Sandboxes } from '../contracts.ts'
+import type { FoundSandbox, Sandboxes } from '../contracts.ts'
 import type { RunCommand } from '../host/command.ts'
 import { AddressPool } from '../network/address-pool.ts'
 import { type Cidr, contains, parseIp } from '../network/cidr.ts'
@@ -65,7 +65,7 @@ class DockerSandboxes implements Sandboxes, Service {
     this.#spares = this.#newSpares()
   }
 
-  async ensure(pod: Pod, seen: readonly ContainerState[], opts: AbortOptions): Promise<Sandbox> {
+  async ensure(pod: Pod, seen: readonly ContainerState[], opts: AbortOptions): Promise<FoundSandbox> {
     const network = pod.spec.hostNetwork === true ? undefined : await this.#options.network.ready(opts)
     if (network !== undefined) await this.#adoptFor(network)
     const [newest, ...older] = newestFirst(seen, podUidOf(pod))
@@ -201,7 +201,7 @@ class DockerSandboxes implements Sandboxes, Service {
   }
 
   /** Takes a sandbox that was prepared ahead. Undefined when there is none, or none will do. */
-  async #takeSpare(pod: Pod, network: ReadyNetwork, opts: AbortOptions): Promise<Sandbox | undefined> {
+  async #takeSpare(pod: Pod, network: ReadyNetwork, opts: AbortOptions): Promise<FoundSandbox | undefined> {
     const spares = canTakeSpare(pod) ? this.#spares : undefined
     if (spares === undefined) return undefined
     spares.asked()
@@ -285,8 +285,8 @@ class DockerSandboxes implements Sandboxes, Service {
   }
 
   /** Wires a running sandbox by what its label says, which holds whoever made it. */
-  async #connect(pod: Pod, state: ContainerState, network: ReadyNetwork | undefined, opts: AbortOptions): Promise<Sandbox> {
-    if (network === undefined) return { containerId: state.id, ip: this.#options.nodeIp }
+  async #connect(pod: Pod, state: ContainerState, network: ReadyNetwork | undefined, opts: AbortOptions): Promise<FoundSandbox> {
+    if (network === undefined) return { containerId: state.id, ip: this.#options.nodeIp, state }
     const ip = state.annotations[annotationKeys.ip]
     if (ip === undefined || state.pid === undefined)
       throw new RuntimeError('NotFound', `the sandbox of pod "${pod.metadata.name}" has no address`)
@@ -300,11 +300,11 @@ class DockerSandboxes implements Sandboxes, Service {
     }
     this.#options.hostPorts.reserve(ownerOf(state), { ip, ports: hostPortsOf(pod) })
     await this.#wiring.ensure({ containerId: state.id, pid: state.pid, ip, isBare: isBare(state) }, network, opts)
-    if (!isTaken) return { containerId: state.id, ip }
+    if (!isTaken) return { containerId: state.id, ip, state }
     // The sandbox itself goes on under the name that it was prepared with: nobody but its waiting program is called so.
     if (!(await this.#gates().isThere({ containerId: state.id, pid: state.pid })))
       throw new RuntimeError('NotFound', `the sandbox of pod "${pod.metadata.name}" has ended`)
-    return { containerId: state.id, ip, hostname: hostnameOf(pod) }
+    return { containerId: state.id, ip, hostname: hostnameOf(pod), state }
   }
 
   async #discard(state: ContainerState, opts: AbortOptions): Promise<void> {
