@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path'
 import process from 'node:process'
 import { parseKubeconfig } from '../../client/kubeconfig.ts'
 import { etcdBinary, freePort } from '../../controlplane/testing/etcd.ts'
+import { nodeFlagsOf } from '../../ctl/local/programs.ts'
 import { message, type Peer, RawConnection } from './raw-https.ts'
 
 const root = resolve(import.meta.dirname, '../..')
@@ -25,6 +26,7 @@ export async function startApiCluster({ nodeFlags = [] }: { nodeFlags?: readonly
   const [apiPort, gatewayPort] = [await freePort(), await freePort()]
   const etcdPort = await freePort()
   const args = [
+    ...nodeFlagsOf('controlplane'),
     ...nodeFlags,
     `--import=${join(root, 'bench/api-delay.ts')}`,
     join(root, 'dist/programs/controlplane.mjs'),
