@@ -264,3 +264,18 @@ test('the one node of many that a pod fits on is found, wherever the search begi
   const none = decide(aPod({ nodeSelector: { disk: 'none' } }), cluster, { plugins, random: seededRandom(1), start: 5 })
   expect(none).toMatchObject({ type: 'nowhere', message: expect.stringContaining('0/300 nodes are available: 300 ') })
 })
+
+test('a node that is cordoned, tainted or gives less takes no more pods, and does again when that is over', () => {
+  const { snapshot, cluster } = world([aNode('a')])
+  const asked = (node: Node): string => {
+    snapshot.setNode(node)
+    return why(asking({ cpu: '2' }), cluster)
+  }
+  const none = '0/1 nodes are available: 1'
+  expect(asked(aNode('a', { spec: { unschedulable: true } }))).toBe(`${none} node(s) were unschedulable.`)
+  expect(asked(aNode('a', tainted))).toBe(`${none} node(s) had untolerated taint {gpu: yes}.`)
+  expect(asked(aNode('a', { status: { allocatable: { cpu: '1', memory: '8Gi', pods: '110' } } }))).toBe(
+    `${none} Insufficient cpu.`,
+  )
+  expect(asked(aNode('a'))).toBe('node a')
+})

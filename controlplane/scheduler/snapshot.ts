@@ -1,7 +1,8 @@
-import type { Node } from '../../api/kinds/node.ts'
+import type { Node, Taint } from '../../api/kinds/node.ts'
 import type { Pod } from '../../api/kinds/pod.ts'
 import { controllerOf } from '../../api/meta/object-meta.ts'
 import { type Amounts, allocatable, podRequests, scoredRequest } from './resources.ts'
+import { Room } from './room.ts'
 
 export interface HostPort {
   readonly ip: string
@@ -13,11 +14,13 @@ export interface HostPort {
 export interface NodeInfo {
   readonly name: string
   readonly node: Node
+  /** Of the node's spec: what every pod asks of hundreds of nodes is at hand here. */
+  readonly isUnschedulable: boolean
+  readonly taints: readonly Taint[]
   readonly pods: ReadonlyMap<string, Pod>
   readonly allocatable: Amounts
   readonly requested: Amounts
-  /** With a minimum for pods that ask for nothing. */
-  readonly scored: { readonly cpu: number; readonly memory: number }
+  readonly room: Pick<Room, 'isFullOfPods' | 'fits' | 'usedShare'>
   readonly hostPorts: readonly HostPort[]
   /** How many pods each owner has here, by UID. */
   readonly owners: ReadonlyMap<string, number>
@@ -37,10 +40,14 @@ export function hostPortsOf(pod: Pod): readonly HostPort[] {
 class Entry implements NodeInfo {
   readonly name: string
   node: Node
+  isUnschedulable: boolean
+  taints: readonly Taint[]
   readonly pods = new Map<string, Pod>()
   allocatable: Amounts
   readonly requested = new Map<string, number>()
+  /** With a minimum for pods that ask for nothing. */
   readonly scored = { cpu: 0, memory: 0 }
+  readonly room = new Room()
   hostPorts: readonly HostPort[] = []
   readonly owners = new Map<string, number>()
   images: ReadonlyMap<string, number>
@@ -48,16 +55,22 @@ class Entry implements NodeInfo {
   constructor(name: string, node: Node) {
     this.name = name
     this.node = node
+    this.isUnschedulable = node.spec?.unschedulable === true
+    this.taints = node.spec?.taints ?? noTaints
     this.allocatable = allocatable(node)
     this.images = imagesOf(node)
+    this.room.measure(this)
   }
 
   setNode(node: Node): void {
     const { status } = this.node
     this.node = node
+    this.isUnschedulable = node.spec?.unschedulable === true
+    this.taints = node.spec?.taints ?? noTaints
     // Most changes of a node are only its heartbeat.
     if (node.status?.images !== status?.images) this.images = imagesOf(node)
     this.allocatable = allocatable(node)
+    this.room.measure(this)
   }
 
   add(uid: string, pod: Pod): void {
@@ -79,6 +92,7 @@ class Entry implements NodeInfo {
     for (const [name, amount] of podRequests(pod)) this.requested.set(name, (this.requested.get(name) ?? 0) + sign * amount)
     this.scored.cpu += sign * scoredRequest(pod, 'cpu')
     this.scored.memory += sign * scoredRequest(pod, 'memory')
+    this.room.measure(this)
     const owner = controllerOf(pod)?.uid
     if (owner === undefined) return
     const count = (this.owners.get(owner) ?? 0) + sign
@@ -86,6 +100,8 @@ class Entry implements NodeInfo {
     else this.owners.set(owner, count)
   }
 }
+
+const noTaints: readonly Taint[] = []
 
 const imagesOf = ({ status }: Node): ReadonlyMap<string, number> =>
   new Map((status?.images ?? []).flatMap(({ names, sizeBytes }) => (names ?? []).map((name) => [name, sizeBytes ?? 0] as const)))

@@ -1,6 +1,5 @@
 import type { Pod } from '../../../api/kinds/pod.ts'
 import { scoredRequest } from '../resources.ts'
-import type { NodeInfo } from '../snapshot.ts'
 import { definePlugin } from './plugin.ts'
 
 /** What a pod counts as, for scores only. */
@@ -14,16 +13,10 @@ export const scoredAmounts = (pod: Pod): ScoredAmounts => ({
   memory: scoredRequest(pod, 'memory'),
 })
 
-/** Share of a resource that would be in use, 0 to 1. */
-export function usedShare(amounts: ScoredAmounts, node: NodeInfo, resource: 'cpu' | 'memory'): number {
-  const total = node.allocatable.get(resource) ?? 0
-  return total === 0 ? 1 : Math.min(1, (node.scored[resource] + amounts[resource]) / total)
-}
-
 /** Rather where most is free. */
 export const leastAllocated = definePlugin<ScoredAmounts>({
   name: 'LeastAllocated',
   prepare: scoredAmounts,
-  score: (amounts, node) => 50 * (1 - usedShare(amounts, node, 'cpu')) + 50 * (1 - usedShare(amounts, node, 'memory')),
+  score: ({ cpu, memory }, { room }) => 50 * (1 - room.usedShare('cpu', cpu)) + 50 * (1 - room.usedShare('memory', memory)),
   scale: 'none',
 })

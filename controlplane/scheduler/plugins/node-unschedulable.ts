@@ -6,6 +6,7 @@ const taint = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' } 
 export const nodeUnschedulable = definePlugin({
   name: 'NodeUnschedulable',
   prepare: (pod) => isTolerated(pod.spec.tolerations, taint),
-  filter: (tolerated, { node }) => (node.spec?.unschedulable !== true || tolerated ? fits : ['node(s) were unschedulable']),
+  filters: (tolerated) => !tolerated,
+  filter: (tolerated, { isUnschedulable }) => (!isUnschedulable || tolerated ? fits : ['node(s) were unschedulable']),
   wakes: ['NodeAdded', 'NodeChanged'],
 })
