@@ -322,8 +322,12 @@ test('what goes wrong with a pod is told by get, describe and logs', async () =>
   }
   await k('create', 'configmap', 'gone', '--from-literal=a=1')
   await k('wait', '--for=condition=Ready', 'pod/lacks', '--timeout=60s')
-  const steps = await k('get', 'events', '--field-selector=involvedObject.name=lacks', '-o', 'jsonpath={.items[*].reason}')
-  expect(steps).toMatch(/^Scheduled .*Created Started$/)
+  // A node's events come a moment after its statuses.
+  await eventually('events of the pod in their order', async (tell) => {
+    const steps = await k('get', 'events', '--field-selector=involvedObject.name=lacks', '-o', 'jsonpath={.items[*].reason}')
+    tell(steps)
+    return /^Scheduled .*Created Started$/.test(steps) ? true : undefined
+  })
   await k('delete', 'pod', 'crash', 'never', 'lacks', 'large', '--grace-period=1')
   await k('delete', 'configmap', 'gone')
 })
