@@ -130,7 +130,7 @@ test('a sandbox that was cut off is connected again', async () => {
   const { containerId, ip } = await ensure(it)
   await engine.exec('ip', 'link', 'del', linkName(containerId))
   sandboxes = newSandboxes()
-  expect(await ensure(it)).toEqual({ containerId, ip })
+  expect(await ensure(it)).toMatchObject({ containerId, ip })
   await engine.exec('busybox', 'ping', '-c1', '-W2', ip)
   await remove(it)
 })
@@ -163,7 +163,7 @@ test('a sandbox that was created but not started is used', async () => {
   if (state === undefined) throw new Error('the sandbox is there')
   sandboxes = newSandboxes()
   const asCreated = { ...state, status: 'created' as const, exitCode: undefined }
-  expect(await sandboxes.ensure(it, [asCreated], opts)).toEqual({ containerId, ip })
+  expect(await sandboxes.ensure(it, [asCreated], opts)).toMatchObject({ containerId, ip })
   await remove(it)
 })
 
