@@ -163,14 +163,18 @@ function askForProgress(client: EtcdClient, { interest, ask }: Asking): Disposab
     timer = clock.after(progressMs, tick)
   }
   let timer = clock.after(progressMs, tick)
-  const listening = interest?.onWait(() => {
-    if (prompt !== undefined) return
+  /** More than once: etcd leaves the question unanswered while it has not caught up with the watch. */
+  const hurry = (ms: number): void => {
+    if (interest?.isAny !== true || prompt !== undefined) return
     isSilent = true
-    prompt = clock.after(promptMs, () => {
+    prompt = clock.after(ms, () => {
       prompt = undefined
       if (isSilent && interest.isAny) ask()
+      hurry(isSilent ? Math.min(2 * ms, progressMs) : promptMs)
     })
-  })
+  }
+  const listening = interest?.onWait(() => hurry(promptMs))
+  hurry(promptMs) // Who waits already began before there was a stream.
   return {
     heard: () => {
       quiet = 0
