@@ -58,8 +58,11 @@ export class Measure {
   }
 
   /** Of objects named `b-0`, `b-1` and so on. */
-  async creates(name: string, { path, body, count }: { path: string; body: Text; count: number }): Promise<void> {
-    await this.#on.each(`${name} (warm-up)`, { count: Math.ceil(count / 10), isWarmUp: true, method: 'POST' }, (index) => [
+  async creates(
+    name: string,
+    { path, body, count, warmUp = Math.ceil(count / 10) }: { path: string; body: Text; count: number; warmUp?: number },
+  ): Promise<void> {
+    await this.#on.each(`${name} (warm-up)`, { count: warmUp, isWarmUp: true, method: 'POST' }, (index) => [
       path,
       body(`w-${index}`),
     ])
