@@ -48,13 +48,7 @@ export async function startSpine({
   const ports = ['--bind-address=127.0.0.1', `--api-port=${await freePort()}`, `--gateway-port=${gatewayPort}`]
   const own = ['run', `--data-dir=${folder}`, ...ports, `--etcd-endpoints=${etcd}`, '--log-level=warn', ...flags]
   const preload = ['--import', join(import.meta.dirname, 'loop-delay.ts')]
-  const program = [
-    ...nodeFlagsOf('controlplane'),
-    ...(process.env['X_F'] ?? '').split(' ').filter((x) => x !== ''),
-    ...preload,
-    ...nodeFlags,
-    join(root, 'dist/programs/controlplane.mjs'),
-  ]
+  const program = [...nodeFlagsOf('controlplane'), ...preload, ...nodeFlags, join(root, 'dist/programs/controlplane.mjs')]
   const child = spawn(process.execPath, [...program, ...own], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     cwd: root,
