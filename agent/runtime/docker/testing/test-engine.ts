@@ -64,6 +64,7 @@ export async function startTestEngine(): Promise<TestEngine> {
       if (existsSync(socketPath) && (await isUp())) return started
       await new Promise((resolve) => setTimeout(resolve, 100))
     }
+    if (existsSync(`/proc/${started}`)) process.kill(started, 'SIGKILL')
     throw new Error(`dockerd does not answer:\n${readFileSync(log, 'utf8').slice(-2_000)}`)
   }
   async function isUp(): Promise<boolean> {
