@@ -1,3 +1,4 @@
+import type { Slots } from '../../lib/slots.ts'
 import { type ImageInfo, RuntimeError } from '../runtime/runtime.ts'
 import { messageOf, type PodContext } from './context.ts'
 import { isImageRef } from './image-ref.ts'
@@ -15,9 +16,7 @@ const neverPullRetryMs = 10_000
 const lookRetryMs = 10_000
 
 /** Limits how many pulls the node does at a time. */
-export interface PullSlots {
-  use<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T>
-}
+export type PullSlots = Pick<Slots, 'run'>
 
 /** Brings the container's image by its pull policy, and notes that it is there or why not. */
 export async function fetchImage(
@@ -85,7 +84,7 @@ async function pull(context: PodContext, name: string, image: string, slots: Pul
   context.event('Normal', 'Pulling', `Pulling image "${image}"`, name)
   const auth = context.pod === undefined ? undefined : pullAuth(context.pod, image, desired)
   let startedMs = askedMs
-  await slots.use(signal, async () => {
+  await slots.run({ signal }, async () => {
     startedMs = clock.monotonicMs()
     await context.deadline(pullDeadlineMs, 'pull', signal, (inner) => runtime.pull(image, auth, { signal: inner }))
   })

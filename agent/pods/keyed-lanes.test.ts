@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest'
 import { FakeClock } from '../../lib/clock.ts'
 import { KeyedLanes } from './keyed-lanes.ts'
-import { Slots } from './slots.ts'
 
 const settle = async (): Promise<void> => {
   for (let count = 0; count < 10; count++) await new Promise((resolve) => setImmediate(resolve))
@@ -113,30 +112,6 @@ test('the number of lanes bounds the work, a time is kept, and a failure comes b
   controller.abort(new Error('over'))
   await ended
   expect(clock.nextTimerAt).toBeUndefined()
-})
-
-test('slots go to who came first, and a waiter that gives up takes none', async () => {
-  const slots = new Slots(1)
-  const order: string[] = []
-  const never = new AbortController().signal
-  let open: () => void = () => undefined
-  const gate = new Promise<void>((resolve) => {
-    open = resolve
-  })
-  const first = slots.use(never, async () => {
-    await gate
-    order.push('first')
-  })
-  const impatient = new AbortController()
-  const second = slots.use(impatient.signal, async () => void order.push('second'))
-  const third = slots.use(never, async () => void order.push('third'))
-  impatient.abort(new Error('gave up'))
-  await expect(second).rejects.toThrow('gave up')
-  open()
-  await Promise.all([first, third])
-  expect(order).toEqual(['first', 'third'])
-  await slots.use(never, async () => void order.push('fourth'))
-  expect(order.at(-1)).toBe('fourth')
 })
 
 test('work that takes long holds up nobody: lanes are opened for as long as it goes on, up to a bound', async () => {

@@ -1,8 +1,8 @@
 import { isAbort, sleep } from '../../lib/async.ts'
 import type { Random } from '../../lib/random.ts'
+import type { Slots } from '../../lib/slots.ts'
 import type { ProbeTarget } from '../pods/deps.ts'
 import type { Probe } from '../pods/pod-types.ts'
-import type { Slots } from '../pods/slots.ts'
 import { type CheckDeps, check } from './check.ts'
 import { afterCheck, firstDelayMs, freshState, type ProbeState, periodMsOf } from './probe-state.ts'
 
@@ -107,7 +107,7 @@ export class ContainerProber {
     const { slots, changed, failed } = this.#options
     let outcome: { readonly isOk: boolean; readonly message: string }
     try {
-      outcome = await slots.use(signal, () => check(this.#options, probe, this.target, { signal }))
+      outcome = await slots.run({ signal }, () => check(this.#options, probe, this.target, { signal }))
     } catch (err) {
       if (isAbort(err, signal) || signal.aborted) throw err
       failed(`${titles[type]} probe errored: ${err instanceof Error ? err.message : String(err)}`)
