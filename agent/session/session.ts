@@ -207,11 +207,12 @@ class AgentSession implements Session {
 
   async #sendHello(line: AgentLine, signal: AbortSignal): Promise<void> {
     const { node, version, desired, nodeObject } = this.#options
-    const { epoch } = desired.position
+    const { epoch, network } = desired.position
     // An agent that was started anew asks for everything: it may have begun what never came to its disk.
     const resultsIn = desired.hasHeardAll ? desired.position.resultsIn : ''
     const nodeJson = JSON.stringify(await nodeObject())
-    const value = { node, agentVersion: version, instance: this.#instance, nodeJson, epoch, resultsIn }
+    const { podCidr } = network
+    const value = { node, agentVersion: version, instance: this.#instance, nodeJson, epoch, resultsIn, podCidr }
     await send(line, { $case: 'hello', value }, signal)
   }
 

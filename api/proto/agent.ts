@@ -74,6 +74,8 @@ export interface Hello {
   epoch: bigint;
   /** Last result that was applied in full, so that a resumed session can go on from there. Empty: nothing known. */
   resultsIn: string;
+  /** Range that the addresses of its pods are of. A store that was restored may not know it. Empty: it has none. */
+  podCidr: string;
 }
 
 export interface Welcome {
@@ -765,7 +767,7 @@ export const CertificateRenewal: MessageFns<CertificateRenewal> = {
 };
 
 function createBaseHello(): Hello {
-  return { node: "", agentVersion: "", instance: "", nodeJson: "", epoch: 0n, resultsIn: "" };
+  return { node: "", agentVersion: "", instance: "", nodeJson: "", epoch: 0n, resultsIn: "", podCidr: "" };
 }
 
 export const Hello: MessageFns<Hello> = {
@@ -790,6 +792,9 @@ export const Hello: MessageFns<Hello> = {
     }
     if (message.resultsIn !== "") {
       writer.uint32(50).string(message.resultsIn);
+    }
+    if (message.podCidr !== "") {
+      writer.uint32(58).string(message.podCidr);
     }
     return writer;
   },
@@ -855,6 +860,14 @@ export const Hello: MessageFns<Hello> = {
             message.resultsIn = reader.string();
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.podCidr = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -878,6 +891,7 @@ export const Hello: MessageFns<Hello> = {
     message.nodeJson = object.nodeJson ?? "";
     message.epoch = (object.epoch !== undefined && object.epoch !== null) ? BigInt(object.epoch) : 0n;
     message.resultsIn = object.resultsIn ?? "";
+    message.podCidr = object.podCidr ?? "";
     return message;
   },
 };

@@ -86,10 +86,14 @@ function connected(
   { handlers }: Bed,
   node: string,
   told: (message: ControlMessage['message']) => void = () => undefined,
-  { resultsIn = '', onGone = () => undefined }: { resultsIn?: string; onGone?: (run: () => void) => void } = {},
+  {
+    resultsIn = '',
+    podCidr = '',
+    onGone = () => undefined,
+  }: { resultsIn?: string; podCidr?: string; onGone?: (run: () => void) => void } = {},
 ) {
   const nodeJson = JSON.stringify({ metadata: { name: node }, status: {} })
-  const messages: AgentMessage[] = [{ message: { $case: 'hello', value: Hello.create({ node, nodeJson, resultsIn }) } }]
+  const messages: AgentMessage[] = [{ message: { $case: 'hello', value: Hello.create({ node, nodeJson, resultsIn, podCidr }) } }]
   const more = new Bell()
   handlers()
     .session({
@@ -244,4 +248,20 @@ test('a node whose turn to be registered does not come in time is let go, so tha
   expect(bed.gateway.nodes).toHaveLength(20)
   await bed.pass(2_000)
   expect(bed.gateway.nodes).toHaveLength(16)
+})
+
+test('a node is welcomed with the range that it says it has, if the store knows none of it', async () => {
+  await using world = await createWorld()
+  const bed = await createBed(world)
+  const ranges: string[] = []
+  const hear = (message: ControlMessage['message']): void => {
+    if (message?.$case === 'welcome') ranges.push(message.value.podCidr)
+  }
+  bed.gateway.run(world.signal).catch(() => undefined)
+  await bed.pass(500)
+  connected(bed, 'forgotten', hear, { podCidr: '10.42.7.0/24' })
+  await bed.pass(1000)
+  connected(bed, 'new', hear)
+  await bed.pass(1000)
+  expect(ranges).toEqual(['10.42.7.0/24', '10.42.0.0/24'])
 })

@@ -38,11 +38,11 @@ export class NodeRegistration {
     this.#deps = deps
   }
 
-  /** Makes or updates the Node: the user's labels, taints and cordon stay. Gives it a pod range. */
-  async register(told: Node, opts: AbortOptions): Promise<string> {
+  /** Makes or updates the Node: the user's labels, taints and cordon stay. Gives it a pod range, `held` if that is free. */
+  async register(told: Node, { held, ...opts }: AbortOptions & { readonly held?: string }): Promise<string> {
     const { controlPlane, podCidrs } = this.#deps
     await this.#createOrLabel(told, opts)
-    const podCidr = await podCidrs.claim(this.#name, opts)
+    const podCidr = await podCidrs.claim(this.#name, { ...opts, ...(held === undefined ? {} : { held }) })
     await retryConflicts(async () => {
       const node = await controlPlane.get(Node, { name: this.#name }, opts)
       if (node.spec?.podCIDR === podCidr) return

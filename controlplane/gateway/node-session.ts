@@ -103,7 +103,8 @@ export class NodeSession {
     const { registration, view, welcome, synced, clock, log } = this.#deps
     const { signal } = this.#ended
     const node = parseNode(hello.nodeJson, this.node)
-    const podCidr = await this.#inTurn((opts) => registration.register(node, opts))
+    const held = hello.podCidr === '' ? {} : { held: hello.podCidr }
+    const podCidr = await this.#inTurn((opts) => registration.register(node, { ...opts, ...held }))
     this.#leaseAtMs = clock.monotonicMs()
     await this.#send({ $case: 'welcome', value: welcome(podCidr) })
     log.info('node session opened', { node: this.node, instance: hello.instance, podCidr })

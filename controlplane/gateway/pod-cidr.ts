@@ -26,6 +26,8 @@ export function subnetsOf(clusterCidr: string): readonly string[] {
 
 interface Wish {
   readonly node: string
+  /** The range that it says it has. */
+  readonly held: string | undefined
   readonly signal: AbortSignal
   attempts: number
   resolve(subnet: string): void
@@ -36,8 +38,9 @@ type Claims = ReadonlyMap<string, Lease>
 
 /**
  * The pod ranges of nodes. A claim is a Lease named after the range, made only when absent: two control planes that
- * register two nodes at once can't give out one range twice. A node's own earlier claim is kept, and one whose node is
- * gone is taken over. Nodes that come all at once, as after a power cut, share a look at the claims and get a range each
+ * register two nodes at once can't give out one range twice. A node's own earlier claim is kept; without one, as after
+ * the store was put back, it gets the range that it says it has, unless that is another's. A claim whose node is gone is
+ * taken over. Nodes that come all at once, as after a power cut, share a look at the claims and get a range each
  * from it: each for itself, they would reach for the same one, and most of them in vain.
  */
 export class PodCidrs {
@@ -51,7 +54,7 @@ export class PodCidrs {
     this.#subnets = subnetsOf(clusterCidr)
   }
 
-  async claim(node: string, { signal }: AbortOptions): Promise<string> {
+  async claim(node: string, { signal, held }: AbortOptions & { readonly held?: string }): Promise<string> {
     signal.throwIfAborted()
     return await new Promise<string>((resolve, reject) => {
       const stop = (): void => reject(signal.reason)
@@ -63,7 +66,7 @@ export class PodCidrs {
           settle()
           tell(value)
         }
-      this.#waiting.push({ node, signal, attempts: 0, resolve: settled(resolve), reject: settled(reject) })
+      this.#waiting.push({ node, held, signal, attempts: 0, resolve: settled(resolve), reject: settled(reject) })
       void this.#serveAll() // Never rejects: each wish gets its own error.
     })
   }
@@ -86,15 +89,18 @@ export class PodCidrs {
     const claims = await this.#claims(anybody)
     const given = new Set<string>()
     const work: Promise<void>[] = []
-    for (const wish of wishes) {
+    // Whoever has a range comes first, so that no other gets it from the same look.
+    for (const wish of wishes.toSorted((one, other) => rank(one) - rank(other))) {
       const own = this.#ownOf(wish.node, claims)
       if (own !== undefined) {
         wish.resolve(own)
         continue
       }
       const isOpen = (subnet: string): boolean => !given.has(subnet)
+      const isFree = (subnet: string): boolean => isOpen(subnet) && !claims.has(claimName(subnet))
       const subnet =
-        this.#subnets.find((one) => isOpen(one) && !claims.has(claimName(one))) ??
+        this.#subnets.find((one) => one === wish.held && isFree(one)) ??
+        this.#subnets.find(isFree) ??
         (await abandoned(this.#client, this.#subnets.filter(isOpen), claims, anybody))
       if (subnet === undefined) {
         wish.reject(unavailable(`no pod range is left for node "${wish.node}": all ${this.#subnets.length} are taken`, 30))
@@ -143,6 +149,8 @@ function whileWanted(signals: readonly AbortSignal[]): AbortOptions & Disposable
     },
   }
 }
+
+const rank = ({ held }: Wish): number => (held === undefined ? 1 : 0)
 
 const claimName = (subnet: string): string => `${prefix}${subnet.split('/')[0]}`
 

@@ -58,6 +58,19 @@ test('no range is given out twice, by two control planes at once; one of a node 
   expect((await client.list(Lease, { namespace: 'kube-system', signal })).items).toHaveLength(4)
 })
 
+test("a node that the store has forgotten keeps the range it has, before newcomers, unless that is another's or no range", async () => {
+  await using world = await createWorld()
+  const cidrs = new PodCidrs(world.client, '10.42.0.0/21')
+  const claim = (name: string, held?: string): Promise<string> =>
+    cidrs.claim(name, { signal: world.signal, ...(held === undefined ? {} : { held }) })
+  // The first look is for the first alone.
+  const claims = [claim('first'), claim('newcomer'), claim('known', '10.42.1.0/24')]
+  expect(await Promise.all(claims)).toEqual(['10.42.0.0/24', '10.42.2.0/24', '10.42.1.0/24'])
+  expect(await claim('stranger', '10.43.1.0/24')).toBe('10.42.3.0/24')
+  expect(await claim('late', '10.42.1.0/24')).toBe('10.42.4.0/24')
+  expect(await claim('known', '10.42.5.0/24')).toBe('10.42.1.0/24')
+})
+
 test('a condition keeps the time of its transition, and a session without a word on Ready means ready', () => {
   const nowMs = Date.UTC(2026, 0, 2)
   const before = [
