@@ -50,3 +50,31 @@ test('a list that was handed out does not change', () => {
   expect(before).toEqual([object])
   expect(Object.isFrozen(before)).toBe(true)
 })
+
+test('keeps order with more objects than stand in one run, put and taken in any order', () => {
+  const names = fc.array(fc.integer({ min: 0, max: 1_500 }), { minLength: 600, maxLength: 1_500 })
+  fc.assert(
+    fc.property(names, names, (put, taken) => {
+      const index = new ObjectIndex()
+      const plain = new Map<string, ApiObject>()
+      const namespace = 'n'
+      const nameOf = (number: number): string => String(number).padStart(4, '0')
+      for (const number of put) {
+        const object = { apiVersion: 'apps/v1', kind: 'Thing', metadata: { name: nameOf(number), namespace } }
+        expect(index.replace({ ...kind, namespace, name: nameOf(number) }, object)).toBe(plain.get(nameOf(number)))
+        plain.set(nameOf(number), object)
+      }
+      const inOrder = (): readonly ApiObject[] => [...plain].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, object]) => object)
+      expect(index.list(bucketOf(kind), namespace)).toEqual(inOrder())
+      for (const number of taken) {
+        index.replace({ ...kind, namespace, name: nameOf(number) }, undefined)
+        plain.delete(nameOf(number))
+      }
+      expect(index.list(bucketOf(kind), namespace)).toEqual(inOrder())
+      expect(index.list(bucketOf(kind), undefined)).toEqual(inOrder())
+      for (const name of plain.keys()) index.replace({ ...kind, namespace, name }, undefined)
+      expect(index.list(bucketOf(kind), undefined)).toEqual([])
+    }),
+    { numRuns: 20 },
+  )
+})
