@@ -53,7 +53,7 @@ export class ObjectStore<O extends ApiObject> {
     if (old === object) return old
     this.#objects.set(key, object)
     for (const index of this.#indexes.values()) {
-      if (old !== undefined) remove(index, key, old)
+      if (old !== undefined) removeFrom(index, key, outdated(index, old, object))
       insert(index, key, object)
     }
     return old
@@ -63,7 +63,7 @@ export class ObjectStore<O extends ApiObject> {
     const old = this.#objects.get(key)
     if (old === undefined) return undefined
     this.#objects.delete(key)
-    for (const index of this.#indexes.values()) remove(index, key, old)
+    for (const index of this.#indexes.values()) removeFrom(index, key, index.values(old))
     return old
   }
 }
@@ -76,8 +76,14 @@ function insert<O extends ApiObject>({ values, entries }: Index<O>, key: string,
   }
 }
 
-function remove<O extends ApiObject>({ values, entries }: Index<O>, key: string, object: O): void {
-  for (const value of values(object)) {
+/** Where the object stands and will no longer. What is only replaced keeps its place: maps grow anew after many deletions. */
+function outdated<O extends ApiObject>({ values }: Index<O>, old: O, next: O): readonly string[] {
+  const kept = values(next)
+  return values(old).filter((value) => !kept.includes(value))
+}
+
+function removeFrom<O extends ApiObject>({ entries }: Index<O>, key: string, places: readonly string[]): void {
+  for (const value of places) {
     const entry = entries.get(value)
     entry?.delete(key)
     if (entry?.size === 0) entries.delete(value)
