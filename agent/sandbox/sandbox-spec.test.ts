@@ -33,6 +33,12 @@ test('a sandbox carries its address and ports as labels and has no rights', () =
   expect(spec).toMatchObject({ capabilitiesDrop: ['ALL'], readOnlyRootFilesystem: true, noNewPrivileges: true, hostname: 'web' })
 })
 
+test('the engine filters no system calls of a sandbox, unless the pod’s containers see its process', () => {
+  const unfiltered = (spec: Partial<Pod['spec']>) =>
+    sandboxSpec({ pod: pod(spec), attempt: 0, image: 'skiff/pause:x', ip: undefined }).unfiltered
+  expect([unfiltered({}), unfiltered({ shareProcessNamespace: true })]).toEqual([true, false])
+})
+
 test('with the node’s network there is neither an address nor a host name of its own', () => {
   const spec = sandboxSpec({ pod: pod({ hostNetwork: true }), attempt: 0, image: 'skiff/pause:x', ip: undefined })
   expect(spec).toMatchObject({ annotations: {}, hostNetwork: true, hostname: undefined })
@@ -57,6 +63,7 @@ test.each<[string, Partial<Pod['spec']>, boolean]>([
   ['a plain pod', plain, true],
   ['a pod with host ports', {}, false],
   ['a pod with the node’s network', { ...plain, hostNetwork: true }, false],
+  ['a pod that shares its process table', { ...plain, shareProcessNamespace: true }, false],
   ['a pod with kernel settings', { ...plain, securityContext: { sysctls: [{ name: 'net.core.somaxconn', value: '9' }] } }, false],
   ['a pod that mounts something beside the gate', mounting('/dev/shm'), true],
   ['a pod that mounts something over the gate’s folder', mounting('/dev'), false],

@@ -29,8 +29,9 @@ export const sparePod = (id: string): Pod => ({
 
 /** Whether a sandbox that was prepared without knowing the pod is as good as one made for it. */
 export function canTakeSpare(pod: Pod): boolean {
-  const { hostNetwork, securityContext, containers, initContainers = [] } = pod.spec
-  if (hostNetwork === true || (securityContext?.sysctls ?? []).length > 0 || hostPortsOf(pod).length > 0) return false
+  const { hostNetwork, shareProcessNamespace, securityContext, containers, initContainers = [] } = pod.spec
+  if (hostNetwork === true || shareProcessNamespace === true) return false
+  if ((securityContext?.sysctls ?? []).length > 0 || hostPortsOf(pod).length > 0) return false
   // There the gate lies.
   const mounts = [...containers, ...initContainers].flatMap(({ volumeMounts = [] }) => volumeMounts)
   return !mounts.some(({ mountPath }) => posix.relative(mountPath, gatePath).split('/')[0] !== '..')
@@ -64,6 +65,8 @@ export function sandboxSpec({ pod, attempt, image, ip }: SandboxInput): Containe
     processesOf: undefined,
     hostNetwork,
     bareNetwork: !hostNetwork,
+    // Whoever shares the process table could have the waiting program do what the filter forbids.
+    unfiltered: pod.spec.shareProcessNamespace !== true,
     hostname: hostNetwork ? undefined : hostnameOf(pod),
     // The least there is: it only waits.
     cpuShares: 2,

@@ -102,6 +102,20 @@ test('two pods reach each other and the node, and see each other’s own address
   await removeAll(b)
 })
 
+test('system calls of a pod’s containers are filtered, and those of its sandbox where a container sees its process', async () => {
+  const filters = async (it: Pod): Promise<readonly string[]> => {
+    const { containerId } = await ensure(it)
+    await app(it, containerId, ['sleep', '600'])
+    const seen = (await seenOf(it)).toSorted((one, other) => one.identity.role.localeCompare(other.identity.role))
+    const statuses = await Promise.all(seen.map(({ pid }) => readFile(`/proc/${pid}/status`, 'utf8')))
+    await removeAll(it)
+    return statuses.map((status) => /^Seccomp:\s+(\d)$/m.exec(status)?.[1] ?? '')
+  }
+  // 2: by a filter.
+  expect(await filters(pod())).toEqual(['2', '0'])
+  expect(await filters(pod({ shareProcessNamespace: true }))).toEqual(['2', '2'])
+})
+
 test('asking again gives the same sandbox, also after a restart of the agent', async () => {
   const it = pod()
   const first = await ensure(it)

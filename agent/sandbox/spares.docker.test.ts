@@ -201,7 +201,7 @@ test('a process that is not yet the gate counts neither as begun nor as failed',
   }
 })
 
-test('rights, users, read-only roots, terminals and shared processes are no hindrance', async () => {
+test('rights, users, read-only roots, terminals and a HOSTNAME of its own are no hindrance; a shared process table is one', async () => {
   startAgent(3)
   await haveSpares(3)
   const image = testImage
@@ -228,14 +228,16 @@ test('rights, users, read-only roots, terminals and shared processes are no hind
     args: ['sh', '-c', 'hostname; echo $HOSTNAME; exec sleep 3600'],
     env: [{ name: 'HOSTNAME', value: 'mine' }],
   }
+  desired.put(pod('named', { containers: [words] }))
   desired.put(pod('shared', { shareProcessNamespace: true, containers: [words] }))
-  for (const uid of ['bare', 'tty', 'shared']) await eventually(`${uid} is ready`, () => isReady(uid))
+  for (const uid of ['bare', 'tty', 'named', 'shared']) await eventually(`${uid} is ready`, () => isReady(uid))
   expect(reporter.events.filter(({ type }) => type === 'Warning')).toEqual([])
   const logOf = async (uid: string) => (await readLog(runtime, await appOf(uid), {})).stdout
   expect(await logOf('bare')).toBe('name-of-bare\n4711\nCapEff:\t0000000000000000\nNoNewPrivs:\t1\n')
   expect(await logOf('tty')).toBe('name-of-tty\r\n')
-  expect(await logOf('shared')).toBe('name-of-shared\nmine\n')
-  for (const uid of ['bare', 'tty', 'shared']) expect((await partOf(uid, 'sandbox'))[0]?.annotations['spare']).toBeDefined()
+  for (const uid of ['named', 'shared']) expect(await logOf(uid)).toBe(`name-of-${uid}\nmine\n`)
+  const wasSpare = async (uid: string) => (await partOf(uid, 'sandbox'))[0]?.annotations['spare'] !== undefined
+  expect(await Promise.all(['bare', 'tty', 'named', 'shared'].map(wasSpare))).toEqual([true, true, true, false])
 })
 
 test('a command that cannot run is told in the engine’s words, as without a sandbox that was ready', async () => {

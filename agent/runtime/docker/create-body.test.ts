@@ -105,6 +105,12 @@ test('a container that is not privileged is asked for with these fields and no o
   )
 })
 
+test('without the filter of system calls is who says so, and no other', () => {
+  const security = (more: Partial<ContainerSpec>) => body(more).HostConfig?.SecurityOpt
+  expect(security({ unfiltered: true, noNewPrivileges: true })).toEqual(['no-new-privileges', 'seccomp=unconfined'])
+  expect(security({ unfiltered: false })).toEqual([])
+})
+
 test('labels give back identity and annotations, whatever they hold', () => {
   const identity = fc.record({
     podUid: fc.string(),

@@ -104,7 +104,10 @@ function limits(spec: ContainerSpec): HostConfig {
 }
 
 function rights(spec: ContainerSpec, { missingCapabilities }: HostRights): HostConfig {
-  const security = spec.noNewPrivileges ? ['no-new-privileges'] : []
+  const security = [
+    ...(spec.noNewPrivileges ? ['no-new-privileges'] : []),
+    ...(spec.unfiltered === true && !spec.privileged ? ['seccomp=unconfined'] : []),
+  ]
   if (spec.privileged) {
     if (missingCapabilities.length === 0) return { Privileged: true, SecurityOpt: security }
     return loweredPrivileges(missingCapabilities, security)
