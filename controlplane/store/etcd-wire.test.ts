@@ -2,7 +2,7 @@ import { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { decodeRange, decodeTxn, encodeRange, encodeTxn } from './etcd-wire.ts'
-import { framed } from './grpc-unary.ts'
+import { Framer } from './grpc-unary.ts'
 
 type Item = { key: string; value: Uint8Array; createRevision: number; modRevision: number }
 
@@ -76,13 +76,13 @@ test('an answer that is cut off is an error, never another answer', () => {
 })
 
 test('a message goes behind its length', () => {
-  const bytes = framed((writer) => encodeRange(writer, { key: '/a', revision: 2 ** 40 }))
+  const bytes = new Framer().message((writer) => encodeRange(writer, { key: '/a', revision: 2 ** 40 }))
   expect(bytes[0]).toBe(0)
   expect(Buffer.from(bytes).readUInt32BE(1)).toBe(bytes.length - 5)
 })
 
 test('each key that a condition names is read once', () => {
-  const bytes = framed((writer) =>
+  const bytes = new Framer().message((writer) =>
     encodeTxn(writer, {
       conditions: [
         { key: '/a', modRevision: 3 },

@@ -6,7 +6,7 @@ import { campaignInEtcd } from './etcd-campaign.ts'
 import { EtcdClient, type EtcdOptions, prefixEnd, revisionOf } from './etcd-client.ts'
 import { watchEtcd } from './etcd-watch.ts'
 import { decodeRange, decodeTxn, encodeRange, encodeTxn, type RangeRequest, type RangeResponse } from './etcd-wire.ts'
-import { type EtcdTls, framed } from './grpc-unary.ts'
+import { type EtcdTls, Framer } from './grpc-unary.ts'
 import type { StorePosition } from './incarnation.ts'
 import { checkTransaction } from './limits.ts'
 import type {
@@ -48,6 +48,7 @@ export function etcdStore(options: EtcdOptions): EtcdStore {
 
 export class EtcdStore implements Store {
   readonly #client: EtcdClient
+  readonly #framer = new Framer()
 
   constructor(options: EtcdOptions) {
     this.#client = new EtcdClient(options)
@@ -124,7 +125,7 @@ export class EtcdStore implements Store {
 
   async commit(transaction: Transaction, opts: AbortOptions): Promise<CommitResult> {
     checkTransaction(transaction)
-    const message = framed((writer) => encodeTxn(writer, transaction))
+    const message = this.#framer.message((writer) => encodeTxn(writer, transaction))
     return await this.#client.unary('transaction', { path: txnPath, message, ...opts }, async (answer, isRepeated) => {
       const { revision, succeeded, found } = decodeTxn(answer)
       if (succeeded) return { committed: true, revision }
@@ -167,7 +168,7 @@ export class EtcdStore implements Store {
   }
 
   #range(what: string, request: RangeRequest, opts: AbortOptions): Promise<RangeResponse> {
-    const message = framed((writer) => encodeRange(writer, request))
+    const message = this.#framer.message((writer) => encodeRange(writer, request))
     return this.#client.unary(what, { path: rangePath, message, ...opts }, decodeRange)
   }
 

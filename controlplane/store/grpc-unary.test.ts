@@ -5,7 +5,7 @@ import { GRPCUnavailableError } from 'etcd3'
 import { afterEach, expect, test } from 'vitest'
 import { FakeClock, systemClock } from '../../lib/clock.ts'
 import { asStatusError, isUnknownOutcome } from './etcd-errors.ts'
-import { framed, UnaryCaller } from './grpc-unary.ts'
+import { Framer, UnaryCaller } from './grpc-unary.ts'
 
 const started: { stop(): void }[] = []
 afterEach(() => {
@@ -59,7 +59,7 @@ function callerOf(endpoints: readonly string[], clock = systemClock): UnaryCalle
   return caller
 }
 
-const hello = framed((writer) => writer.uint32(10).string('hello, this is a message'))
+const hello = new Framer().message((writer) => writer.uint32(10).string('hello, this is a message'))
 const call = (caller: UnaryCaller, signal = new AbortController().signal) =>
   caller.call({ path: '/x/Y', message: hello, ms: 2_000, what: 'asking', signal })
 
@@ -211,4 +211,22 @@ test('a closed client ends what is under way, and takes nothing more', async () 
   caller.close()
   await expect(waiting).rejects.toBeInstanceOf(GRPCUnavailableError)
   await expect(call(caller)).rejects.toThrow('closed')
+})
+
+test('messages that are made one after the other have nothing of each other, whatever their size and also after a failure', () => {
+  const framer = new Framer()
+  const made = (value: Uint8Array): Uint8Array => framer.message((writer) => writer.bytes(value))
+  const bodies = [10, 5_000, 3, 200_000, 20, 0].map((size, index) => new Uint8Array(size).fill(index + 1))
+  const expected = bodies.map((body) => new Framer().message((writer) => writer.bytes(body)))
+  const messages = bodies.map((body) => {
+    expect(() =>
+      framer.message((writer) => {
+        writer.fork().string('half of a message')
+        throw new Error('it cannot be written')
+      }),
+    ).toThrow('it cannot be written')
+    return made(body)
+  })
+  // Compared when all are made: none lies where a later one was written.
+  expect(messages).toEqual(expected)
 })

@@ -155,14 +155,25 @@ function tlsOptions(tls: EtcdTls | undefined) {
 const prefixBytes = 5
 const noPrefix = new Uint8Array(prefixBytes)
 
-/** A message as it goes over the wire: behind its length, and not compressed. */
-export function framed(encode: (writer: BinaryWriter) => void): Uint8Array {
-  const writer = new BinaryWriter()
-  writer.raw(noPrefix)
-  encode(writer)
-  const bytes = writer.finish()
-  new DataView(bytes.buffer, bytes.byteOffset).setUint32(1, bytes.length - prefixBytes)
-  return bytes
+/** A larger buffer is not kept for the next message. */
+const keptBytes = 64 * 1024
+
+/** Makes messages as they go over the wire: behind their length, and not compressed. */
+export class Framer {
+  /** Used again: with a new one its buffer grew anew for each message, six times for a pod. */
+  #writer = new BinaryWriter()
+
+  message(encode: (writer: BinaryWriter) => void): Uint8Array {
+    const writer = this.#writer
+    // Kept only if all goes well: what failed halfway left something in it.
+    this.#writer = new BinaryWriter()
+    writer.raw(noPrefix)
+    encode(writer)
+    const bytes = writer.finish()
+    new DataView(bytes.buffer, bytes.byteOffset).setUint32(1, bytes.length - prefixBytes)
+    if (bytes.length <= keptBytes) this.#writer = writer
+    return bytes
+  }
 }
 
 /** What comes back on one stream. */
