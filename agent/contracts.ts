@@ -73,10 +73,15 @@ export interface Sandboxes {
   /** The program on the host that stands at a container's gate. */
   gate(opts: AbortOptions): Promise<string>
   /**
-   * Lets the command of a running container with a gate begin. False: the gate could not become the command, and the
-   * container is to be made again without one, so that the engine says why.
+   * Gives a container with a gate that was started just now its host name, without waiting for what the engine says of
+   * it. False where that cannot be done: then `open` does it.
    */
-  open(state: ContainerState, hostname: string, opts: AbortOptions): Promise<boolean>
+  nameEarly(containerId: string, hostname: string, opts: AbortOptions): Promise<boolean>
+  /**
+   * Lets the command of a running container with a gate begin. False: the gate could not become the command, and the
+   * container is to be made again without one, so that the engine says why. `isNamed`: it has its host name already.
+   */
+  open(state: ContainerState, hostname: string, opts: AbortOptions & { readonly isNamed: boolean }): Promise<boolean>
 }
 
 /** Turns the pod's volumes into folders on the host, and keeps configMap and secret volumes up to date. */

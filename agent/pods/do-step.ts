@@ -4,7 +4,7 @@ import type { ContainerState } from '../runtime/runtime.ts'
 import { messageOf, type PodContext } from './context.ts'
 import { fetchImage, type PullSlots } from './fetch-image.ts'
 import { runPostStart } from './hooks.ts'
-import { makeContainer, startContainer } from './make-container.ts'
+import { makeContainer, startContainer, type Touched } from './make-container.ts'
 import type { Pod } from './pod-types.ts'
 import type { Step, StopTarget } from './step.ts'
 import { stopContainer } from './stop-container.ts'
@@ -22,12 +22,6 @@ export interface StepFacts {
 }
 
 type Action = Exclude<Step, { readonly do: 'wait' | 'done' }>
-
-/**
- * The container that a step made or started, when it changed no other one: its id, or its state where that is known
- * already. Undefined when anything may have changed.
- */
-export type Touched = string | ContainerState | undefined
 
 /** Carries out one step. What fails is noted as a wait of the thing that failed, so others of the pod go on. */
 export async function doStep(context: PodContext, step: Action, facts: StepFacts, signal: AbortSignal): Promise<Touched> {
@@ -77,7 +71,7 @@ async function doForPod(
     case 'create':
       return await makeContainer(context, pod, step, signal)
     case 'start':
-      return await startContainer(context, { ...step, isGated: hasGate(states, step.id) }, signal)
+      return await startContainer(context, { ...step, gate: gateOf(states, step.id) }, signal)
     case 'postStart': {
       const work = (inner: AbortSignal): Promise<void> => runPostStart(context, step, inner)
       context.activities.begin(step.container.name, { kind: 'postStart', id: step.id }, signal, work)
@@ -88,8 +82,9 @@ async function doForPod(
   }
 }
 
-const hasGate = (states: readonly ContainerState[], id: string): boolean =>
-  states.find((state) => state.id === id)?.annotations[annotationKeys.gate] !== undefined
+/** The host name for which its gate waits. */
+const gateOf = (states: readonly ContainerState[], id: string): string | undefined =>
+  states.find((state) => state.id === id)?.annotations[annotationKeys.gate]
 
 const isWaiting = ({ memory, deps }: PodContext, key: string): boolean =>
   (memory.waits.get(key)?.untilMs ?? 0) > deps.clock.monotonicMs()

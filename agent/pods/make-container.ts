@@ -1,4 +1,4 @@
-import { type Mount, RuntimeError } from '../runtime/runtime.ts'
+import { type ContainerState, type Mount, RuntimeError } from '../runtime/runtime.ts'
 import { containerSpec } from './container-spec.ts'
 import { messageOf, type PodContext } from './context.ts'
 import { ConfigError } from './env.ts'
@@ -7,20 +7,19 @@ import { serviceEnv } from './service-env.ts'
 import type { Step } from './step.ts'
 
 const callDeadlineMs = 120_000
+const lookDeadlineMs = 30_000
 const shownErrorMs = 1_000
 
 type CreateStep = Extract<Step, { readonly do: 'create' }>
 
 /**
- * Makes the container and starts it, and gives its id if it was. What stands in the way is noted with the reason that
- * Kubernetes gives.
+ * The container that a step made or started, when it changed no other one: its id, or its state where that is known
+ * already. Undefined when anything may have changed.
  */
-export async function makeContainer(
-  context: PodContext,
-  pod: Pod,
-  step: CreateStep,
-  signal: AbortSignal,
-): Promise<string | undefined> {
+export type Touched = string | ContainerState | undefined
+
+/** Makes the container and starts it. What stands in the way is noted with the reason that Kubernetes gives. */
+export async function makeContainer(context: PodContext, pod: Pod, step: CreateStep, signal: AbortSignal): Promise<Touched> {
   const { container } = step
   const isGated = needsGate(context, container)
   let id: string
@@ -32,7 +31,7 @@ export async function makeContainer(
     return undefined
   }
   context.event('Normal', 'Created', `Created container: ${container.name}`, container.name)
-  return await startContainer(context, { id, container, isGated }, signal)
+  return await startContainer(context, { id, container, gate: isGated ? context.memory.sandbox?.hostname : undefined }, signal)
 }
 
 async function create(context: PodContext, pod: Pod, step: CreateStep, isGated: boolean, signal: AbortSignal): Promise<string> {
@@ -115,19 +114,19 @@ function createFailed(context: PodContext, { name }: Container, err: unknown): v
 export interface StartTarget {
   readonly id: string
   readonly container: Container
-  readonly isGated: boolean
+  /** The host name for which its gate waits; undefined without a gate. */
+  readonly gate: string | undefined
 }
 
-/** Gives its id if it was started. */
-export async function startContainer(context: PodContext, target: StartTarget, signal: AbortSignal): Promise<string | undefined> {
-  const { id, container, isGated } = target
+export async function startContainer(context: PodContext, target: StartTarget, signal: AbortSignal): Promise<Touched> {
+  const { id, container, gate } = target
   const { name } = container
   try {
     if (container.lifecycle?.postStart !== undefined) context.memory.postStart.set(id, 'pending')
     await context.deadline(callDeadlineMs, 'start', signal, (inner) => context.deps.runtime.start(id, { signal: inner }))
   } catch (err) {
     signal.throwIfAborted()
-    if (isGated && err instanceof RuntimeError && err.code === 'CannotRun') {
+    if (gate !== undefined && err instanceof RuntimeError && err.code === 'CannotRun') {
       await withoutGate(context, id, name, signal)
       return undefined
     }
@@ -140,7 +139,18 @@ export async function startContainer(context: PodContext, target: StartTarget, s
   context.event('Normal', 'Started', `Started container ${name}`, name)
   context.clear(`container/${name}`)
   context.clear(`image/${name}`)
-  return id
+  return gate === undefined ? id : await named(context, id, gate, signal)
+}
+
+/** The container waits at its gate, so it gets its host name while the engine is asked about it. */
+async function named(context: PodContext, id: string, hostname: string, signal: AbortSignal): Promise<Touched> {
+  const { runtime, sandboxes } = context.deps
+  const [state, isNamed] = await Promise.all([
+    context.deadline(lookDeadlineMs, 'look', signal, (inner) => runtime.state(id, { signal: inner })),
+    context.deadline(lookDeadlineMs, 'name', signal, (inner) => sandboxes.nameEarly(id, hostname, { signal: inner })),
+  ])
+  if (isNamed) context.memory.named.add(id)
+  return state
 }
 
 /** Whether it is the gate's fault or the container's is seen when the same is made without a gate, at once. */

@@ -11,7 +11,7 @@ export async function openGates(context: PodContext, states: readonly ContainerS
     const { [annotationKeys.gate]: hostname } = state.annotations
     if (hostname === undefined || state.status !== 'running' || memory.opened.has(state.id) || memory.shut.has(state.id)) continue
     const hasBegun = await context.deadline(openDeadlineMs, 'open the gate', signal, (inner) =>
-      deps.sandboxes.open(state, hostname, { signal: inner }),
+      deps.sandboxes.open(state, hostname, { signal: inner, isNamed: memory.named.has(state.id) }),
     )
     if (hasBegun) memory.opened.add(state.id)
     else {

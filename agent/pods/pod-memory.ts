@@ -11,6 +11,8 @@ export class PodMemory implements Memory {
   readonly postStart = new Map<string, 'pending' | 'done' | 'failed'>()
   /** Containers with a gate whose commands have begun. */
   readonly opened = new Set<string>()
+  /** Containers with a gate that have their host names, so that there is nothing left to do but to see them begin. */
+  readonly named = new Set<string>()
   readonly shut = new Set<string>()
   /** Containers of the spec to be made without a gate, since the engine has to say what is wrong with their commands. */
   readonly ungated = new Set<string>()
@@ -25,7 +27,7 @@ export class PodMemory implements Memory {
 
   /** Forgets what is known of containers that are gone. */
   keepOnly(ids: ReadonlySet<string>): void {
-    for (const known of [this.postStart, this.opened, this.shut])
+    for (const known of [this.postStart, this.opened, this.named, this.shut])
       for (const id of known.keys()) if (!ids.has(id)) known.delete(id)
   }
 

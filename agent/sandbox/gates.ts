@@ -7,6 +7,7 @@ import { type AbortOptions, sleep } from '../../lib/async.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { mustRun, type RunCommand } from '../host/command.ts'
 import { RuntimeError } from '../runtime/runtime.ts'
+import { ContainerProcesses } from './container-processes.ts'
 import type { Architecture } from './elf.ts'
 import { failedName, gateElf, waitingName } from './gate-elf.ts'
 
@@ -35,6 +36,7 @@ export class Gates {
   readonly #options: GatesOptions
   readonly #bytes: Uint8Array
   readonly #path: string
+  readonly #processes = new ContainerProcesses()
   /** By one for all who ask at the same time. */
   #writing: Promise<void> | undefined
 
@@ -78,7 +80,23 @@ export class Gates {
 
   /** Whether the container's first process still runs. */
   async isThere(target: GateTarget): Promise<boolean> {
+    this.#processes.learn(target)
     return isOf(target)
+  }
+
+  /**
+   * Names a container that was started just now. False when its process was not found, or not named: it may have ended.
+   */
+  async nameEarly(containerId: string, hostname: string, opts: AbortOptions): Promise<boolean> {
+    const pid = this.#processes.firstOf(containerId)
+    if (pid === undefined) return false
+    try {
+      await this.name({ containerId, pid }, hostname, opts)
+      return true
+    } catch {
+      opts.signal.throwIfAborted()
+      return false // `open` tries again, and says what is wrong.
+    }
   }
 
   /** Sets the host name that a container's processes see. Throws NotFound when the container has ended. */
@@ -106,10 +124,14 @@ export class Gates {
    * Names a container and sees its command begin. False when the gate could not become the command, and waits to be
    * removed. One that began long ago keeps its name; one that has ended is fine.
    */
-  async open(target: GateTarget, hostname: string, opts: AbortOptions): Promise<boolean> {
+  async open(
+    target: GateTarget,
+    hostname: string,
+    { isNamed = false, ...opts }: AbortOptions & { readonly isNamed?: boolean },
+  ): Promise<boolean> {
     const { clock } = this.#options
     // Whatever the process is called: a started container may still be the engine's for a moment, before it is the gate.
-    await this.#nameIfThere(target, hostname, opts)
+    if (!isNamed) await this.#nameIfThere(target, hostname, opts)
     const untilMs = clock.monotonicMs() + openMs
     for (;;) {
       const name = nameOfProcess(target)

@@ -36,7 +36,7 @@ export interface SandboxesOptions {
   /** How sandboxes are connected; by `run` unless said otherwise. */
   readonly wiring?: Pick<Wiring, 'make' | 'ensure' | 'remove'>
   /** How their containers get their host names; without it none is prepared ahead, and none that was can be used. */
-  readonly gates?: Pick<Gates, 'program' | 'open' | 'isThere'>
+  readonly gates?: Pick<Gates, 'program' | 'nameEarly' | 'open' | 'isThere'>
   /** Sandboxes prepared ahead; none without it. */
   readonly spares?: Pick<SparesOptions, 'size' | 'most' | 'isBusy' | 'random'>
   readonly clock: Clock
@@ -94,12 +94,20 @@ class DockerSandboxes implements Sandboxes, Service {
     return this.#gates().program(opts)
   }
 
-  async open({ id, pid, status }: ContainerState, hostname: string, opts: AbortOptions): Promise<boolean> {
+  async nameEarly(containerId: string, hostname: string, opts: AbortOptions): Promise<boolean> {
+    return await this.#gates().nameEarly(containerId, hostname, opts)
+  }
+
+  async open(
+    { id, pid, status }: ContainerState,
+    hostname: string,
+    opts: AbortOptions & { readonly isNamed: boolean },
+  ): Promise<boolean> {
     if (status !== 'running' || pid === undefined) return true
     return await this.#gates().open({ containerId: id, pid }, hostname, opts)
   }
 
-  #gates(): Pick<Gates, 'program' | 'open' | 'isThere'> {
+  #gates(): Pick<Gates, 'program' | 'nameEarly' | 'open' | 'isThere'> {
     const { gates } = this.#options
     if (gates === undefined) throw new RuntimeError('Unavailable', 'this node has no program for gates')
     return gates

@@ -165,6 +165,9 @@ test('an agent that ends while a container waits at its gate is followed by one 
   await haveSpares(1)
   const openGate = Gates.prototype.open
   const reached = Promise.withResolvers<void>()
+  // This one does not get that far.
+  const { nameEarly } = Gates.prototype
+  Gates.prototype.nameEarly = async () => false
   Gates.prototype.open = async (_target, _name, { signal }) => {
     reached.resolve()
     return await new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
@@ -174,13 +177,41 @@ test('an agent that ends while a container waits at its gate is followed by one 
     await reached.promise
     await agent?.stop()
   } finally {
-    Gates.prototype.open = openGate
+    Object.assign(Gates.prototype, { open: openGate, nameEarly })
   }
   expect(await readLog(runtime, await appOf('late'), {})).toEqual({ stdout: '', stderr: '' })
   startAgent(1)
   await eventually('it is ready', () => isReady('late'))
   expect((await readLog(runtime, await appOf('late'), {})).stdout).toBe(fiveTimes('name-of-late'))
   expect(statusOf('late')?.containerStatuses?.[0]?.restartCount).toBe(0)
+})
+
+test('a container gets its host name while the engine is asked about it', async () => {
+  const { nameEarly, open } = Gates.prototype
+  const early: [string, boolean][] = []
+  const late: [string, boolean | undefined][] = []
+  Gates.prototype.nameEarly = async function (id, hostname, rest) {
+    const isNamed = await nameEarly.call(this, id, hostname, rest)
+    early.push([hostname, isNamed])
+    return isNamed
+  }
+  Gates.prototype.open = async function (target, hostname, rest) {
+    late.push([hostname, rest.isNamed])
+    return await open.call(this, target, hostname, rest)
+  }
+  try {
+    startAgent(2)
+    await haveSpares(2)
+    desired.put(pod('early'))
+    await eventually('it is ready', () => isReady('early'))
+  } finally {
+    Object.assign(Gates.prototype, { nameEarly, open })
+  }
+  expect(early).toEqual([['name-of-early', true]])
+  expect(late).toEqual([['name-of-early', true]])
+  const id = await appOf('early')
+  await eventually('it has said its names', async () => (await readLog(runtime, id, {})).stdout.split('\n').length > 5)
+  expect((await readLog(runtime, id, {})).stdout).toBe(fiveTimes('name-of-early'))
 })
 
 test('a process that is not yet the gate counts neither as begun nor as failed', async () => {

@@ -37,6 +37,7 @@ function setUp({ podCidr = '10.85.3.0/24' }: { podCidr?: string } = {}) {
     program: async () => '/gate',
     isThere: async ({ containerId }: { readonly containerId: string }) =>
       (await engine.state(containerId, opts))?.status === 'running',
+    nameEarly: async () => false,
     open: async () => true,
   }
   const wiring = { make: async () => undefined, ensure: async () => undefined, remove: async () => undefined }

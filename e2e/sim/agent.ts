@@ -77,6 +77,7 @@ export async function runSimAgent({ node, net, process, addresses, plant, log, s
   const gates = {
     program: (opts: { readonly signal: AbortSignal }) => enter('/nonexistent/gate', opts),
     isThere: async () => true,
+    nameEarly: (_id: string, _hostname: string, opts: { readonly signal: AbortSignal }) => enter(true, opts),
     open: (_target: unknown, _hostname: string, opts: { readonly signal: AbortSignal }) => enter(true, opts),
   }
   let isBusy = (): boolean => true

@@ -42,6 +42,7 @@ function testSandboxes(runtime: HollowRuntime): Sandboxes & { readonly wired: Se
     },
     noticed: () => undefined,
     gate: async () => '/nonexistent/gate',
+    nameEarly: async () => false,
     open: async () => true,
   }
 }
