@@ -21,8 +21,8 @@ export interface PodVolumes extends Volumes {
   terminationLog(podUid: string, container: string, attempt: number, opts: AbortOptions): Promise<string>
   /** Reads it; empty when there is none. */
   lastWords(podUid: string, container: string, attempt: number, opts: AbortOptions): Promise<string>
-  /** Makes the folder for files of the pod as a whole, such as /etc/hosts. */
-  filesFolder(podUid: string, opts: AbortOptions): Promise<string>
+  /** The folder for files of the pod as a whole, such as /etc/hosts; whoever writes there makes it. */
+  filesFolder(podUid: string): string
 }
 
 /** A running container to be probed. */
@@ -72,7 +72,7 @@ export interface PodsDeps {
   readonly metrics: Metrics
   readonly node: NodeFacts
   /** Mounts of /etc/hosts, /etc/resolv.conf and the like, written into `folder`. */
-  podFiles(pod: Pod, ip: string, folder: string): Promise<readonly Mount[]>
+  podFiles(pod: Pod, ip: string, folder: string): readonly Mount[]
   /** The services of the cluster as far as they are known, for the pods' environment. */
   services?(): readonly ServiceEntry[]
 }

@@ -42,11 +42,9 @@ async function create(context: PodContext, pod: Pod, step: CreateStep, isGated: 
   if (sandbox === undefined || image === undefined) throw new Error('sandbox and image must be there before a container is made')
   return await context.deadline(callDeadlineMs, 'create', signal, async (inner) => {
     const opts = { signal: inner }
-    const podFiles = async (): Promise<readonly Mount[]> =>
-      deps.podFiles(pod, sandbox.ip, await deps.volumes.filesFolder(context.uid, opts))
-    const [mounts, files, gate, terminationLog] = await Promise.all([
+    const files = deps.podFiles(pod, sandbox.ip, deps.volumes.filesFolder(context.uid))
+    const [mounts, gate, terminationLog] = await Promise.all([
       volumeMounts(context, container, inner),
-      podFiles(),
       isGated ? deps.sandboxes.gate(opts) : undefined,
       deps.volumes.terminationLog(context.uid, container.name, attempt, opts),
     ])

@@ -1,3 +1,4 @@
+import { closeSync, fchmodSync, mkdirSync, openSync } from 'node:fs'
 import { chmod, chown, mkdir, open, readdir, readFile, readlink, rename, rm, stat, symlink, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { AbortOptions } from '../../lib/async.ts'
@@ -120,13 +121,16 @@ export function absent(err: unknown): undefined {
   throw err
 }
 
-/** Makes a file with its folder; one that is there already is left as it is. */
-export async function touch(path: string, mode: number): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o755 })
-  const file = await open(path, 'a', mode)
+/**
+ * Makes a file with its folder; one that is there already is left as it is. Synchronously: the kernel does that in
+ * memory, in less time than a way through the pool of threads takes.
+ */
+export function touch(path: string, mode: number): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o755 })
+  const file = openSync(path, 'a', mode)
   try {
-    await file.chmod(mode)
+    fchmodSync(file, mode)
   } finally {
-    await file.close()
+    closeSync(file)
   }
 }

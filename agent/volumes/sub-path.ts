@@ -27,7 +27,7 @@ export async function bindSubPath(
   await using handle = await openInside(root, inside, subPath)
   for (const point of await mounter.below(target, opts)) await mounter.unmount(point, opts)
   if ((await handle.stat()).isDirectory()) await mkdir(target, { recursive: true, mode: 0o755 })
-  else await touch(target, 0o644)
+  else touch(target, 0o644)
   await mounter.bind(`/proc/${process.pid}/fd/${handle.fd}`, target, opts)
   return target
 }

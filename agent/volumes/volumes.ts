@@ -1,4 +1,4 @@
-import { constants } from 'node:fs'
+import { constants, mkdirSync } from 'node:fs'
 import { chmod, chown, mkdir, open, readdir, rm, stat } from 'node:fs/promises'
 import { quantityValue } from '../../api/meta/quantity.ts'
 import type { AbortOptions } from '../../lib/async.ts'
@@ -47,7 +47,7 @@ class HostVolumes implements PodVolumes {
   }
 
   async prepare(pod: Pod, desired: DesiredState, opts: AbortOptions): Promise<ReadonlyMap<string, string>> {
-    await mkdir(this.#options.root, { recursive: true, mode: 0o700 })
+    this.#makeRoot()
     const paths = new Map<string, string>()
     for (const volume of pod.spec.volumes ?? []) {
       opts.signal.throwIfAborted()
@@ -105,10 +105,10 @@ class HostVolumes implements PodVolumes {
 
   async terminationLog(podUid: string, container: string, attempt: number, { signal }: AbortOptions): Promise<string> {
     signal.throwIfAborted()
-    await mkdir(this.#options.root, { recursive: true, mode: 0o700 })
+    this.#makeRoot()
     const path = this.#folders.terminationLog(podUid, container, attempt)
-    await touch(path, 0o666)
-    await this.#dropOldLogs(podUid, container, attempt)
+    touch(path, 0o666)
+    if (attempt > 1) await this.#dropOldLogs(podUid, container, attempt)
     return path
   }
 
@@ -125,11 +125,14 @@ class HostVolumes implements PodVolumes {
     }
   }
 
-  async filesFolder(podUid: string, { signal }: AbortOptions): Promise<string> {
-    signal.throwIfAborted()
-    const folder = this.#folders.files(podUid)
-    await mkdir(folder, { recursive: true, mode: 0o755 })
-    return folder
+  filesFolder(podUid: string): string {
+    this.#makeRoot()
+    return this.#folders.files(podUid)
+  }
+
+  /** Before what is below it, which everybody may enter. */
+  #makeRoot(): void {
+    mkdirSync(this.#options.root, { recursive: true, mode: 0o700 })
   }
 
   async #prepareOne(pod: Pod, volume: Volume, desired: DesiredState, opts: AbortOptions): Promise<string> {

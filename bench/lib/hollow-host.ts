@@ -81,7 +81,7 @@ async function runAgent(index: number): Promise<void> {
     volumes: new TestVolumes(),
     reporter: session,
     node: facts,
-    podFiles: async () => [],
+    podFiles: () => [],
     services: () => desired.services?.services ?? [],
   })
   unlistedPods = () => pods.unlisted

@@ -124,7 +124,7 @@ export async function runSimAgent({ node, net, process, addresses, plant, log, s
     volumes: node.volumes,
     reporter: session,
     node: facts,
-    podFiles: async () => [],
+    podFiles: () => [],
     services: () => desired.services?.services ?? [],
   })
   isBusy = () => pods.isBusy

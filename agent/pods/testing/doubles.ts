@@ -102,7 +102,7 @@ export class TestVolumes implements PodVolumes {
   async lastWords(_uid: string, container: string, attempt: number): Promise<string> {
     return this.words.get(`${container}/${attempt}`) ?? ''
   }
-  async filesFolder(uid: string): Promise<string> {
+  filesFolder(uid: string): string {
     return `/files/${uid}`
   }
 }

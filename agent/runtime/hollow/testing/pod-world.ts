@@ -118,7 +118,7 @@ export class PodWorld {
       log: silentLog,
       metrics: createMetrics('test_'),
       node: { name: 'node-1', ip: '192.0.2.1', cpuMilli: 4000, memoryBytes: 8e9 },
-      podFiles: async () => [],
+      podFiles: () => [],
     }
     const controller = new AbortController()
     const services: Service[] = [probes, createPods(deps)]
