@@ -94,7 +94,7 @@ test('labels of any kind are an identity or none, and events of any kind an even
   )
   fc.assert(
     fc.property(fc.oneof(fc.string(), fc.json()), (line) => {
-      expect(parseEvent(line)).toBeUndefined()
+      expect(parseEvent(line, 'test')).toBeUndefined()
     }),
   )
   expect(identityOf({ ...labelsOf('test', identity, {}), 'io.skiff.attempt': 'x' })).toBeUndefined()

@@ -267,6 +267,32 @@ test('a pull of what no registry has, and of what is no reference, say so', asyn
   await expect(runtime.pull('UPPER//case', undefined, opts)).rejects.toMatchObject({ code: 'InvalidSpec' })
 })
 
+test('what is remembered of an image is right when its name leads elsewhere, and when it is gone', async () => {
+  const stop = new AbortController()
+  const heard = Promise.withResolvers<void>()
+  const reading = (async () => {
+    for await (const _ of runtime.events({ signal: stop.signal })) heard.resolve()
+  })().catch(() => undefined)
+  await heard.promise
+  const name = 'skiff-test/moving:1'
+  const variables = async (): Promise<readonly string[] | undefined> => (await runtime.image(name, opts))?.variables
+  const becomes = async (what: readonly string[] | undefined): Promise<void> => {
+    for (let tries = 0; tries < 100 && JSON.stringify(await variables()) !== JSON.stringify(what); tries++) await wait(20)
+    expect(await variables()).toEqual(what)
+  }
+  const made = (await engine.docker('create', testImage)).trim()
+  for (const variable of ['FIRST', 'SECOND']) {
+    await engine.docker('commit', '--change', `ENV ${variable}=1`, made, `skiff-test/${variable.toLowerCase()}`)
+    await engine.docker('tag', `skiff-test/${variable.toLowerCase()}`, name)
+    await becomes([...((await runtime.image(testImage, opts))?.variables ?? []), variable])
+  }
+  await engine.docker('rmi', name)
+  await becomes(undefined)
+  await engine.docker('rm', made)
+  stop.abort(new Error('enough'))
+  await reading
+})
+
 test('after the engine restarted events go on after a gap, and the container still runs', async () => {
   const id = await started(sh('sleep 600'))
   const pid = (await stateOf(id))?.pid

@@ -162,7 +162,7 @@ test('events come again after the engine went, each time after a gap', async () 
   })().catch((err: unknown) => err)
   await until(() => seen.length === 1)
   const event = (id: string) =>
-    `${JSON.stringify({ Action: 'die', Actor: { ID: id, Attributes: { 'io.skiff.pod-uid': 'u' } } })}\n`
+    `${JSON.stringify({ Action: 'die', Actor: { ID: id, Attributes: { 'io.skiff.owner': 'test', 'io.skiff.pod-uid': 'u' } } })}\n`
   connections[0]?.write(event('a') + event('b').slice(0, 10))
   await until(() => seen.length === 2)
   connections[0]?.write(event('b').slice(10))
@@ -191,7 +191,9 @@ test('that a container was made, renamed or started is told as a beginning, but 
   })().catch((err: unknown) => err)
   await until(() => connections.length === 1)
   const say = (Action: string, ID: string) =>
-    connections[0]?.write(`${JSON.stringify({ Action, Actor: { ID, Attributes: { 'io.skiff.pod-uid': 'u' } } })}\n`)
+    connections[0]?.write(
+      `${JSON.stringify({ Action, Actor: { ID, Attributes: { 'io.skiff.owner': 'test', 'io.skiff.pod-uid': 'u' } } })}\n`,
+    )
   for (const [index, action] of ['create', 'start', 'die'].entries()) {
     say(action, 'a')
     await until(() => seen.length === index + 2)
@@ -213,12 +215,14 @@ test.each([
   ['{"half":', undefined],
   ['{"Action":"die"}', undefined],
   ['{"Action":"die","Actor":{"ID":"c","Attributes":{}}}', undefined],
+  ['{"Action":"die","Actor":{"ID":"c","Attributes":{"io.skiff.owner":"other","io.skiff.pod-uid":"u"}}}', undefined],
+  ['{"Type":"image","Action":"tag","Actor":{"ID":"sha256:1","Attributes":{"name":"web:1"}}}', 'image'],
   [
-    '{"Action":"oom","Actor":{"ID":"c","Attributes":{"io.skiff.pod-uid":"u"}},"time":5}',
+    '{"Action":"oom","Actor":{"ID":"c","Attributes":{"io.skiff.owner":"test","io.skiff.pod-uid":"u"}},"time":5}',
     { action: 'oom', containerId: 'c', podUid: 'u', timeMs: 5_000 },
   ],
 ])('the event line %s is %j', (line, expected) => {
-  expect(parseEvent(line)).toEqual(expected)
+  expect(parseEvent(line, 'test')).toEqual(expected)
 })
 
 test.each([

@@ -26,6 +26,7 @@ import { containerLogs } from './logs.ts'
 import { OutOfMemory } from './out-of-memory.ts'
 import { isTrue, list, number, text, textMap } from './read.ts'
 import { type Row, rowOf, SeenContainers } from './seen-containers.ts'
+import { SeenImages } from './seen-images.ts'
 import { containerState } from './state.ts'
 
 export interface DockerRuntimeOptions {
@@ -69,6 +70,7 @@ class DockerRuntime implements Runtime {
   readonly #create: CreateOptions
   readonly #outOfMemory = new OutOfMemory()
   readonly #seen: SeenContainers
+  readonly #seenImages = new SeenImages()
 
   constructor(options: DockerRuntimeOptions) {
     const { logMaxBytes = 10 * 1024 * 1024, logMaxFiles = 3, pidsLimit = 4_096, rights = fullRights } = options
@@ -194,6 +196,7 @@ class DockerRuntime implements Runtime {
       signal.throwIfAborted()
       if (statusOf(err) === 409 && /already in use/i.test(wordsOf(err))) return undefined
       if (statusOf(err) === 404 && /no such image/i.test(wordsOf(err))) {
+        this.#seenImages.forgetAll()
         throw new RuntimeError('ImageNotFound', `image "${spec.image}" is not on this node`, { cause: err })
       }
       throw runtimeError(what, err)
@@ -278,13 +281,16 @@ class DockerRuntime implements Runtime {
   events(opts: AbortOptions): AsyncIterable<ContainerEvent> {
     const onOutOfMemory = (id: string): void => this.#outOfMemory.add(id)
     return containerEvents(
-      { engine: this.#engine, clock: this.#clock, log: this.#log, owner: this.#create.owner, onOutOfMemory, seen: this.#seen },
+      {
+        ...{ engine: this.#engine, clock: this.#clock, log: this.#log, owner: this.#create.owner, onOutOfMemory },
+        ...{ seen: this.#seen, seenImages: this.#seenImages },
+      },
       opts,
     )
   }
 
   image(ref: string, opts: AbortOptions): Promise<ImageInfo | undefined> {
-    return inspectImage(this.#engine, ref, opts)
+    return this.#seenImages.look(ref, () => inspectImage(this.#engine, ref, opts))
   }
 
   images(opts: AbortOptions): Promise<readonly ImageInfo[]> {

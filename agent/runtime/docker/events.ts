@@ -8,6 +8,7 @@ import type { Engine } from './engine.ts'
 import { identityOf, ownerLabel, podUidLabel } from './labels.ts'
 import { number, text, textMap } from './read.ts'
 import type { SeenContainers } from './seen-containers.ts'
+import type { SeenImages } from './seen-images.ts'
 
 export interface EventsOptions {
   readonly engine: Engine
@@ -18,6 +19,8 @@ export interface EventsOptions {
   readonly onOutOfMemory: (containerId: string) => void
   /** Told what the events say before anybody else. */
   readonly seen: Pick<SeenContainers, 'forget' | 'forgetAll'>
+  /** As `seen`. */
+  readonly seenImages: Pick<SeenImages, 'listening' | 'deaf' | 'forgetAll'>
 }
 
 const openMs = 15_000
@@ -28,7 +31,9 @@ const maxUnread = 4_096
 /** The engine sends its headers before it subscribes: what happens in between is asked for by its time. */
 const overlapMs = 2_000
 const beginnings: ReadonlySet<string> = new Set(['create', 'start', 'rename'])
-const actions = ['create', 'start', 'die', 'oom', 'destroy', 'pause', 'unpause', 'rename']
+const containerActions = ['create', 'start', 'die', 'oom', 'destroy', 'pause', 'unpause', 'rename']
+/** Engines tell of these, one version of some, another of others, whenever a name leads to another image than before. */
+const imageActions = ['create', 'delete', 'import', 'load', 'prune', 'pull', 'tag', 'untag']
 
 /**
  * What changed, until aborted. Each connection starts with a gap, because the engine forgets what happened while
@@ -91,17 +96,24 @@ async function keepReading(options: EventsOptions, inbox: Inbox, signal: AbortSi
   while (!signal.aborted) {
     try {
       const since = Math.floor((options.clock.now() - overlapMs) / 1000)
-      const filters = JSON.stringify({ type: ['container'], event: actions, label: [`${ownerLabel}=${options.owner}`] })
+      // Not by our label: images do not have it.
+      const filters = JSON.stringify({
+        type: ['container', 'image'],
+        event: [...new Set([...containerActions, ...imageActions])],
+      })
       const what = 'watch container events'
       const stream = await options.engine.open({ what, ms: openMs, signal }, '/events', { since: String(since), filters })
       retryMs = firstRetryMs
       options.seen.forgetAll()
+      options.seenImages.listening()
       inbox.gap()
       await readEvents(stream, options, inbox)
       options.log.info('the engine ended its events')
     } catch (err) {
       if (isAbort(err, signal) || signal.aborted) return
       options.log.warn('container events are away', { err })
+    } finally {
+      options.seenImages.deaf()
     }
     await sleep(options.clock, retryMs, signal).catch(() => undefined) // Aborted: the loop ends.
     retryMs = Math.min(retryMs * 2, maxRetryMs)
@@ -114,8 +126,9 @@ async function readEvents(stream: Readable, options: EventsOptions, inbox: Inbox
   stream.once('error', () => lines.close())
   stream.once('close', () => lines.close())
   for await (const line of lines) {
-    const event = parseEvent(line)
-    if (event === undefined) continue
+    const event = parseEvent(line, options.owner)
+    if (event === 'image') options.seenImages.forgetAll()
+    if (event === undefined || event === 'image') continue
     if (event.action === 'oom') options.onOutOfMemory(event.containerId)
     options.seen.forget(event.containerId)
     inbox.changed(event.podUid, event.containerId, beginnings.has(event.action))
@@ -129,16 +142,18 @@ interface EngineEvent {
   readonly timeMs: number
 }
 
-/** Undefined for a line that is no event of a container of Skiff's. */
-export function parseEvent(line: string): EngineEvent | undefined {
+/** Undefined for a line that is no event of an image, nor of a container of this owner's. */
+export function parseEvent(line: string, owner: string): EngineEvent | 'image' | undefined {
   let raw: unknown
   try {
     raw = JSON.parse(line)
   } catch {
     return undefined // A line cut off by the end of the engine; the next connection starts with a gap.
   }
+  if (text(raw, 'Type') === 'image') return 'image'
   const containerId = text(raw, 'Actor', 'ID')
   const labels = textMap(raw, 'Actor', 'Attributes')
+  if (labels[ownerLabel] !== owner) return undefined
   // The name stands among the labels.
   const podUid = identityOf(labels, labels['name'])?.podUid ?? labels[podUidLabel] ?? ''
   if (containerId === '' || podUid === '') return undefined

@@ -19,7 +19,13 @@ let inspects: number
 let events: ServerResponse | undefined
 let beforeInspect: () => Promise<void>
 const opts = { signal: new AbortController().signal }
-const labels = { 'io.skiff.pod-uid': 'u', 'io.skiff.role': 'app', 'io.skiff.container': 'c', 'io.skiff.attempt': '0' }
+const labels = {
+  'io.skiff.owner': 'test',
+  'io.skiff.pod-uid': 'u',
+  'io.skiff.role': 'app',
+  'io.skiff.container': 'c',
+  'io.skiff.attempt': '0',
+}
 const id = 'ab00'
 
 beforeEach(async () => {
