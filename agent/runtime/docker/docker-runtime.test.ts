@@ -96,6 +96,32 @@ test('a pull that fails under way says so although it began well', async () => {
   await expect(runtime.pull('i', undefined, opts)).rejects.toMatchObject({ code: 'ImageNotFound' })
 })
 
+test('what was pulled is asked for, although no event has told of it', async () => {
+  let id = 'before'
+  answer = (req, res) => {
+    if (req.url?.includes('/events') === true) {
+      res.writeHead(200)
+      res.flushHeaders()
+    } else if (req.method === 'POST') {
+      id = 'after'
+      json(res, { status: 'Download complete' })
+    } else json(res, { Id: id })
+  }
+  const stop = new AbortController()
+  const heard = Promise.withResolvers<void>()
+  const reading = (async () => {
+    for await (const _ of runtime.events({ signal: stop.signal })) heard.resolve()
+  })().catch(() => undefined)
+  await heard.promise
+  expect((await runtime.image('i', opts))?.id).toBe('before')
+  id = 'nobody asks for this one'
+  expect((await runtime.image('i', opts))?.id).toBe('before')
+  await runtime.pull('i', undefined, opts)
+  expect((await runtime.image('i', opts))?.id).toBe('after')
+  stop.abort(new Error('enough'))
+  await reading
+})
+
 test('a pull without a tag asks for latest, with the login it was given', async () => {
   let asked = ''
   let login = ''

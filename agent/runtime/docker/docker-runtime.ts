@@ -297,8 +297,12 @@ class DockerRuntime implements Runtime {
     return listImages(this.#engine, opts)
   }
 
-  pull(ref: string, auth: RegistryAuth | undefined, opts: AbortOptions): Promise<void> {
-    return pullImage({ engine: this.#engine, clock: this.#clock }, { ref, auth }, opts)
+  async pull(ref: string, auth: RegistryAuth | undefined, opts: AbortOptions): Promise<void> {
+    try {
+      await pullImage({ engine: this.#engine, clock: this.#clock }, { ref, auth }, opts)
+    } finally {
+      this.#seenImages.forgetAll() // The event may come later than whoever asks what was pulled.
+    }
   }
 
   importImage(
