@@ -54,6 +54,14 @@ export interface Sandbox {
   readonly hostname?: string
 }
 
+export interface EnsureOptions extends AbortOptions {
+  /**
+   * Told which sandbox it will most likely be, while that is still being taken: a container can be made for it
+   * meanwhile, and must not be started before `ensure` has given the same.
+   */
+  expected?(sandbox: Sandbox): void
+}
+
 export interface FoundSandbox extends Sandbox {
   /** What the engine says of its container, where that was just asked. */
   readonly state?: ContainerState
@@ -65,7 +73,7 @@ export interface FoundSandbox extends Sandbox {
  */
 export interface Sandboxes {
   /** The pod's running sandbox, made or repaired as needed. Idempotent. `seen` is what the engine says about the pod. */
-  ensure(pod: Pod, seen: readonly ContainerState[], opts: AbortOptions): Promise<FoundSandbox>
+  ensure(pod: Pod, seen: readonly ContainerState[], opts: EnsureOptions): Promise<FoundSandbox>
   /** Unwires and removes. Gone is fine. */
   remove(podUid: string, seen: readonly ContainerState[], opts: AbortOptions): Promise<void>
   /** What the engine says of all containers, from time to time. */

@@ -13,6 +13,8 @@ export class Activities {
   readonly #options: ActivitiesOptions
   readonly #running = new Map<string, AbortController>()
   readonly #all = new Set<Promise<void>>()
+  /** The newest of each container, also when it has ended. */
+  readonly #newest = new Map<string, Promise<void>>()
 
   constructor(options: ActivitiesOptions) {
     this.#options = options
@@ -39,6 +41,7 @@ export class Activities {
     }
     const done = run()
     this.#all.add(done)
+    this.#newest.set(container, done)
     void done.finally(() => this.#all.delete(done)) // `run` never rejects.
   }
 
@@ -53,6 +56,11 @@ export class Activities {
   /** Ends those of the given kinds: a pod that stops needs no image. */
   cancelKinds(kinds: readonly Activity['kind'][]): void {
     for (const [container, { kind }] of [...this.#options.shown]) if (kinds.includes(kind)) this.cancel(container)
+  }
+
+  /** Resolves when the container's newest activity has ended, at once where there is none. */
+  async ended(container: string): Promise<void> {
+    await this.#newest.get(container)
   }
 
   /** Resolves when all have ended. */

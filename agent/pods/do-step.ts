@@ -1,12 +1,13 @@
 import { unreachable } from '../../lib/assert.ts'
 import { forEachLimit } from '../../lib/async.ts'
+import type { Sandbox } from '../contracts.ts'
 import type { ContainerState } from '../runtime/runtime.ts'
 import { messageOf, type PodContext } from './context.ts'
 import { fetchImage, type PullSlots } from './fetch-image.ts'
 import { runPostStart } from './hooks.ts'
-import { makeContainer, startContainer, type Touched } from './make-container.ts'
-import type { Pod } from './pod-types.ts'
-import type { Step, StopTarget } from './step.ts'
+import { createContainer, makeContainer, type StartTarget, startContainer, type Touched } from './make-container.ts'
+import { initContainersOf, type Pod } from './pod-types.ts'
+import type { CreateStep, Step, StopTarget } from './step.ts'
 import { stopContainer } from './stop-container.ts'
 import { annotationKeys } from './view.ts'
 
@@ -19,6 +20,8 @@ export interface StepFacts {
   readonly pod: Pod | undefined
   readonly states: readonly ContainerState[]
   readonly slots: PullSlots
+  /** What makes the first container of a new pod, when nothing but the sandbox is missing for that. */
+  firstCreate(): CreateStep | undefined
 }
 
 type Action = Exclude<Step, { readonly do: 'wait' | 'done' }>
@@ -41,23 +44,14 @@ export async function doStep(context: PodContext, step: Action, facts: StepFacts
   }
 }
 
+type PodFacts = StepFacts & { readonly pod: Pod }
 type PodAction = Exclude<Action, { readonly do: 'stop' | 'remove' | 'removeSandbox' | 'cleanUp' }>
 
-async function doForPod(
-  context: PodContext,
-  step: PodAction,
-  { pod, states, slots }: StepFacts & { readonly pod: Pod },
-  signal: AbortSignal,
-): Promise<Touched> {
+async function doForPod(context: PodContext, step: PodAction, facts: PodFacts, signal: AbortSignal): Promise<Touched> {
+  const { pod, states, slots } = facts
   switch (step.do) {
-    case 'ensureSandbox': {
-      // Neither needs the other.
-      const [touched] = await Promise.all([
-        ensureSandbox(context, pod, states, signal),
-        context.memory.volumesReady || isWaiting(context, 'volumes') ? undefined : prepareVolumes(context, pod, signal),
-      ])
-      return touched
-    }
+    case 'ensureSandbox':
+      return await beginPod(context, facts, signal)
     case 'prepareVolumes':
       await prepareVolumes(context, pod, signal)
       return undefined
@@ -86,6 +80,37 @@ async function doForPod(
 const gateOf = (states: readonly ContainerState[], id: string): string | undefined =>
   states.find((state) => state.id === id)?.annotations[annotationKeys.gate]
 
+/**
+ * Sees to sandbox and volumes, neither of which needs the other. While the sandbox is taken the first container is made
+ * for it. Should another one come of it, or should the agent die in between, that container is one that was never
+ * started in a sandbox that is not the pod's: it is removed, and made again.
+ */
+async function beginPod(context: PodContext, facts: PodFacts, signal: AbortSignal): Promise<Touched> {
+  const { memory } = context
+  const { pod, states } = facts
+  const taking = Promise.withResolvers<Sandbox | undefined>()
+  const ensuring = ensureSandbox(context, { pod, states, expected: taking.resolve }, signal).finally(() =>
+    taking.resolve(undefined),
+  )
+  const preparing = memory.volumesReady || isWaiting(context, 'volumes') ? undefined : prepareVolumes(context, pod, signal)
+  const making = async (): Promise<(StartTarget & { readonly sandbox: Sandbox }) | undefined> => {
+    const sandbox = await taking.promise
+    if (sandbox === undefined) return undefined
+    await preparing
+    // What is still to be fetched then is not waited for.
+    for (const { name } of [...initContainersOf(pod), ...pod.spec.containers].slice(0, 1))
+      await Promise.race([context.activities.ended(name), ensuring])
+    const step = facts.firstCreate()
+    const made = step && (await createContainer(context, { pod, sandbox, step }, signal))
+    return made && { ...made, sandbox }
+  }
+  const [touched, made] = await Promise.all([ensuring, making(), preparing])
+  if (made === undefined) return touched
+  if (typeof touched !== 'object' || memory.sandbox?.containerId !== made.sandbox.containerId) return undefined
+  const started = await startContainer(context, made, signal)
+  return typeof started === 'object' ? [...touched, ...started] : undefined
+}
+
 const isWaiting = ({ memory, deps }: PodContext, key: string): boolean =>
   (memory.waits.get(key)?.untilMs ?? 0) > deps.clock.monotonicMs()
 
@@ -97,12 +122,11 @@ function beginStop(context: PodContext, target: StopTarget, signal: AbortSignal)
   context.activities.begin(target.container, { kind: 'stop', id: target.id, endsMs }, signal, work)
 }
 
-async function ensureSandbox(
-  context: PodContext,
-  pod: Pod,
-  states: readonly ContainerState[],
-  signal: AbortSignal,
-): Promise<Touched> {
+interface EnsureFacts extends Pick<PodFacts, 'pod' | 'states'> {
+  readonly expected: (sandbox: Sandbox) => void
+}
+
+async function ensureSandbox(context: PodContext, { pod, states, expected }: EnsureFacts, signal: AbortSignal): Promise<Touched> {
   const { deps, memory, backoffs, uid } = context
   const before = states.filter(({ identity }) => identity.role === 'sandbox')
   const hadOne = before.length > 0
@@ -110,13 +134,14 @@ async function ensureSandbox(
   if (hadOne && !wasRunning) context.event('Normal', 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.')
   try {
     const { state, ...sandbox } = await context.deadline(sandboxDeadlineMs, 'sandbox', signal, (inner) =>
-      deps.sandboxes.ensure(pod, states, { signal: inner }),
+      deps.sandboxes.ensure(pod, states, { signal: inner, expected }),
     )
     memory.sandbox = sandbox
     memory.sandboxRemoved = false
     context.clear('sandbox')
     // Others than the one that it gave may have been removed.
-    const touched = before.every(({ id }) => id === sandbox.containerId) ? (state ?? sandbox.containerId) : undefined
+    const isOnly = before.every(({ id }) => id === sandbox.containerId)
+    const touched = isOnly ? ((state && [state]) ?? sandbox.containerId) : undefined
     if (wasRunning) return touched
     // One that dies at once must not be made again and again at full speed.
     const untilMs = deps.clock.monotonicMs() + backoffs.sandbox.next(uid)

@@ -1,45 +1,62 @@
+import type { Sandbox } from '../contracts.ts'
 import { type ContainerState, type Mount, RuntimeError } from '../runtime/runtime.ts'
 import { containerSpec } from './container-spec.ts'
 import { messageOf, type PodContext } from './context.ts'
 import { ConfigError } from './env.ts'
 import { type Container, namespaceOf, type Pod } from './pod-types.ts'
 import { serviceEnv } from './service-env.ts'
-import type { Step } from './step.ts'
+import type { CreateStep } from './step.ts'
 
 const callDeadlineMs = 120_000
 const lookDeadlineMs = 30_000
 const shownErrorMs = 1_000
 
-type CreateStep = Extract<Step, { readonly do: 'create' }>
-
 /**
- * The container that a step made or started, when it changed no other one: its id, or its state where that is known
- * already. Undefined when anything may have changed.
+ * The containers that a step made or started, when it changed no others: the id of one, or the states of all where those
+ * are known already. Undefined when anything may have changed.
  */
-export type Touched = string | ContainerState | undefined
+export type Touched = string | readonly ContainerState[] | undefined
 
 /** Makes the container and starts it. What stands in the way is noted with the reason that Kubernetes gives. */
 export async function makeContainer(context: PodContext, pod: Pod, step: CreateStep, signal: AbortSignal): Promise<Touched> {
-  const { container } = step
-  const isGated = needsGate(context, container)
+  const { sandbox } = context.memory
+  if (sandbox === undefined) throw new Error('there must be a sandbox before a container is made')
+  const made = await createContainer(context, { pod, sandbox, step }, signal)
+  return made === undefined ? undefined : await startContainer(context, made, signal)
+}
+
+interface CreateFacts {
+  readonly pod: Pod
+  readonly sandbox: Sandbox
+  readonly step: CreateStep
+}
+
+/** Makes the container, to be started when its sandbox is there. Undefined when it was not made. */
+export async function createContainer(
+  context: PodContext,
+  facts: CreateFacts,
+  signal: AbortSignal,
+): Promise<StartTarget | undefined> {
+  const { container } = facts.step
+  const gate = context.memory.ungated.has(container.name) ? undefined : facts.sandbox.hostname
   let id: string
   try {
-    id = await create(context, pod, step, isGated, signal)
+    id = await create(context, facts, gate !== undefined, signal)
   } catch (err) {
     signal.throwIfAborted()
     createFailed(context, container, err)
     return undefined
   }
   context.event('Normal', 'Created', `Created container: ${container.name}`, container.name)
-  return await startContainer(context, { id, container, gate: isGated ? context.memory.sandbox?.hostname : undefined }, signal)
+  return { id, container, gate }
 }
 
-async function create(context: PodContext, pod: Pod, step: CreateStep, isGated: boolean, signal: AbortSignal): Promise<string> {
+async function create(context: PodContext, facts: CreateFacts, isGated: boolean, signal: AbortSignal): Promise<string> {
   const { deps, memory } = context
+  const { pod, sandbox, step } = facts
   const { container, attempt, role, streak } = step
-  const { sandbox } = memory
   const image = memory.images.get(container.name)
-  if (sandbox === undefined || image === undefined) throw new Error('sandbox and image must be there before a container is made')
+  if (image === undefined) throw new Error('the image must be there before a container is made')
   return await context.deadline(callDeadlineMs, 'create', signal, async (inner) => {
     const opts = { signal: inner }
     const files = deps.podFiles(pod, sandbox.ip, deps.volumes.filesFolder(context.uid))
@@ -71,9 +88,6 @@ async function create(context: PodContext, pod: Pod, step: CreateStep, isGated: 
     return await deps.runtime.create(spec, opts)
   })
 }
-
-const needsGate = ({ memory }: PodContext, { name }: Container): boolean =>
-  memory.sandbox?.hostname !== undefined && !memory.ungated.has(name)
 
 async function volumeMounts(context: PodContext, container: Container, signal: AbortSignal): Promise<readonly Mount[]> {
   const mounts: Mount[] = []
@@ -148,7 +162,7 @@ async function named(context: PodContext, id: string, hostname: string, signal: 
     context.deadline(lookDeadlineMs, 'name', signal, (inner) => sandboxes.nameEarly(id, hostname, { signal: inner })),
   ])
   if (isNamed) context.memory.named.add(id)
-  return state
+  return state && [state]
 }
 
 /** Whether it is the gate's fault or the container's is seen when the same is made without a gate, at once. */

@@ -1,7 +1,7 @@
 import type { ContainerRole } from '../runtime/runtime.ts'
 import { type Container, containersOf, graceMsOf, initContainersOf } from './pod-types.ts'
 import { attemptAfter, exitCodeOf, isFinished, isOver, type NextAttempt, restartAtMs } from './restart.ts'
-import type { Step, StopTarget } from './step.ts'
+import type { CreateStep, Step, StopTarget } from './step.ts'
 import { stopNext } from './stop-step.ts'
 import { type Activity, type Attempt, liveSandbox, newestOf, type PodView, pendingWait, type Wait } from './view.ts'
 
@@ -43,6 +43,18 @@ export function isInitialized(view: PodView): boolean {
   const sandboxId = view.memory.sandbox?.containerId
   const hasApp = view.pod.spec.containers.some(({ name }) => newestOf(view.seen, name)?.sandboxId === sandboxId)
   return hasApp || initContainersOf(view.pod).every((container) => hasSucceeded(view, container))
+}
+
+/** What makes the first container of a pod that has none, when nothing but the sandbox is missing for that. */
+export function firstCreate(view: PodView): CreateStep | undefined {
+  if (view.seen.attempts.size > 0 || view.memory.stop !== undefined || !view.memory.volumesReady) return undefined
+  const [init] = initContainersOf(view.pod)
+  const step = firstOf(
+    init === undefined
+      ? view.pod.spec.containers.map((container) => containerNext(view, container, 'app'))
+      : [containerNext(view, init, 'init')],
+  )
+  return step.do === 'create' ? step : undefined
 }
 
 /** What the first containers are made from is looked for while the sandbox is made. */

@@ -11,12 +11,18 @@ export interface StopTarget {
   readonly message: string
 }
 
+export interface CreateStep extends NextAttempt {
+  readonly do: 'create'
+  readonly container: Container
+  readonly role: ContainerRole
+}
+
 /** The one thing to do next. All are idempotent; the worker looks again after each. */
 export type Step =
   | { readonly do: 'ensureSandbox' }
   | { readonly do: 'prepareVolumes' }
   | { readonly do: 'fetchImage'; readonly container: Container; readonly attempt: number }
-  | ({ readonly do: 'create'; readonly container: Container; readonly role: ContainerRole } & NextAttempt)
+  | CreateStep
   | { readonly do: 'start'; readonly id: string; readonly container: Container }
   | { readonly do: 'postStart'; readonly id: string; readonly container: Container }
   | { readonly do: 'stop'; readonly targets: readonly StopTarget[] }

@@ -62,6 +62,75 @@ test('a pod that comes back to a node where its containers still are is looked f
   expect((await world.all()).map(({ id }) => id)).toEqual(before.map(({ id }) => id))
 })
 
+/** The first sandbox is told of before it is the pod's, which it becomes, or does not, when the test says so. */
+function takingSlowly(): { take(): void; lose(): void } {
+  const { sandboxes, runtime } = world
+  const { ensure } = sandboxes
+  const taking = Promise.withResolvers<void>()
+  let isFirst = true
+  sandboxes.ensure = async (pod, states, opts) => {
+    const { containerId, ip } = await ensure(pod, states, opts)
+    const state = await runtime.state(containerId, opts)
+    const found = { containerId, ip, hostname: 'web', ...(state && { state }) }
+    if (isFirst) {
+      isFirst = false
+      opts.expected?.(found)
+      await taking.promise
+    }
+    return found
+  }
+  return { take: taking.resolve, lose: () => taking.reject(new Error('somebody else has it')) }
+}
+
+test('a container is made while the sandbox of its pod is taken, and started in no other', async () => {
+  const { faults, lists } = countingLists()
+  await started({ faults })
+  const { take } = takingSlowly()
+  world.desired.put(testPod())
+  await world.settle()
+  const apps = async () => (await world.all()).filter(({ identity }) => identity.role === 'app')
+  const [made] = await apps()
+  expect(made).toMatchObject({ status: 'created', identity: { container: 'web', attempt: 0 } })
+  take()
+  await world.settle()
+  expect(world.condition('Ready')).toBe('True')
+  expect((await apps()).map(({ id }) => id)).toEqual([made?.id])
+  expect(world.reasons).toEqual(['Pulled', 'Created', 'Started'])
+  expect(lists).toHaveLength(0)
+})
+
+test('a container that was made for a sandbox which another pod got is never started', async () => {
+  await started({})
+  const { lose } = takingSlowly()
+  world.desired.put(testPod())
+  await world.settle()
+  const [made] = await world.containers()
+  expect(made?.status).toBe('created')
+  lose()
+  await world.settle()
+  expect((await world.containers()).map(({ status }) => status)).toEqual(['created'])
+  // What was to be its sandbox is somebody else's now.
+  for (const { id, identity } of await world.all())
+    if (identity.role === 'sandbox') await world.runtime.remove(id, { signal: new AbortController().signal })
+  await world.pass(10_000)
+  expect(world.condition('Ready')).toBe('True')
+  const [now, ...others] = await world.containers()
+  expect([others, now?.id === made?.id, now?.identity.attempt]).toEqual([[], false, 0])
+})
+
+test('a pod that is deleted while its sandbox is taken leaves nothing', async () => {
+  await started({})
+  const { take } = takingSlowly()
+  world.desired.put(testPod())
+  await world.settle()
+  world.desired.put(deleted(testPod(), 0))
+  take()
+  await world.pass(3_000)
+  world.desired.remove('uid-1')
+  await world.pass(3_000)
+  expect(await world.all()).toEqual([])
+})
+
 test('an image that fails to come while the sandbox is made is told of, and the pod runs when it has come', async () => {
   let isThere = false
   const registry = (ref: string) => (isThere ? { ref } : { error: 'no such host' })

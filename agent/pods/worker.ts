@@ -10,7 +10,7 @@ import { doStep } from './do-step.ts'
 import type { PullSlots } from './fetch-image.ts'
 import { LastWords } from './last-words.ts'
 import type { Touched } from './make-container.ts'
-import { nextStep } from './next-step.ts'
+import { firstCreate, nextStep } from './next-step.ts'
 import { Sightings } from './observe.ts'
 import { openGates } from './open-gates.ts'
 import { PodMemory } from './pod-memory.ts'
@@ -120,7 +120,15 @@ export class PodWorker {
       const step = this.#decide(seen, isRemoved)
       if (step.do === 'wait') return { gone: false, untilMs: this.#lookAgainMs(step.untilMs) }
       if (step.do === 'done') return this.#done(isRemoved)
-      const touched = await doStep(this.#context, step, { pod: this.#pod, states, slots: this.#options.slots }, signal)
+      const touched = await doStep(
+        this.#context,
+        step,
+        {
+          ...{ pod: this.#pod, states, slots: this.#options.slots },
+          firstCreate: () => this.#pod && firstCreate(this.#view(this.#pod, seen)),
+        },
+        signal,
+      )
       if (!leavesContainers.has(step.do)) states = await this.#lookAfter(states, touched, signal)
     }
     return { gone: false, untilMs: clock.monotonicMs() }
@@ -164,11 +172,11 @@ export class PodWorker {
       runtime.state(touched, { signal: inner }),
     )
     if (state === undefined || state.identity.podUid !== this.#options.uid) return await this.#list(signal)
-    return this.#now(states, state)
+    return this.#now(states, [state])
   }
 
-  #now(before: readonly ContainerState[], changed: ContainerState): readonly ContainerState[] {
-    const now = [...before.filter(({ id }) => id !== changed.id), changed]
+  #now(before: readonly ContainerState[], changed: readonly ContainerState[]): readonly ContainerState[] {
+    const now = [...before.filter(({ id }) => !changed.some((one) => one.id === id)), ...changed]
     this.#print = fingerprint(now)
     return now
   }

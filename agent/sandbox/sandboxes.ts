@@ -4,7 +4,7 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
 import { uuid } from '../../lib/random.ts'
 import type { Service } from '../../lib/service.ts'
-import type { FoundSandbox, Sandboxes } from '../contracts.ts'
+import type { EnsureOptions, FoundSandbox, Sandboxes } from '../contracts.ts'
 import type { RunCommand } from '../host/command.ts'
 import { AddressPool } from '../network/address-pool.ts'
 import { type Cidr, contains, parseIp } from '../network/cidr.ts'
@@ -65,7 +65,7 @@ class DockerSandboxes implements Sandboxes, Service {
     this.#spares = this.#newSpares()
   }
 
-  async ensure(pod: Pod, seen: readonly ContainerState[], opts: AbortOptions): Promise<FoundSandbox> {
+  async ensure(pod: Pod, seen: readonly ContainerState[], opts: EnsureOptions): Promise<FoundSandbox> {
     const network = pod.spec.hostNetwork === true ? undefined : await this.#options.network.ready(opts)
     if (network !== undefined) await this.#adoptFor(network)
     const [newest, ...older] = newestFirst(seen, podUidOf(pod))
@@ -209,11 +209,13 @@ class DockerSandboxes implements Sandboxes, Service {
   }
 
   /** Takes a sandbox that was prepared ahead. Undefined when there is none, or none will do. */
-  async #takeSpare(pod: Pod, network: ReadyNetwork, opts: AbortOptions): Promise<FoundSandbox | undefined> {
+  async #takeSpare(pod: Pod, network: ReadyNetwork, opts: EnsureOptions): Promise<FoundSandbox | undefined> {
     const spares = canTakeSpare(pod) ? this.#spares : undefined
     if (spares === undefined) return undefined
     spares.asked()
     for (let spare = spares.take(); spare !== undefined; spare = spares.take()) {
+      const { [annotationKeys.ip]: ip } = spare.annotations
+      if (ip !== undefined) opts.expected?.({ containerId: spare.id, ip, hostname: hostnameOf(pod) })
       const state = await this.#adopt(pod, spare, spares, opts)
       if (state === undefined) continue
       try {
