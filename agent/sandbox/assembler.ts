@@ -38,6 +38,9 @@ const numbers = {
   newfstatat: { amd64: 262, arm64: 79 },
   execve: { amd64: 59, arm64: 221 },
   prctl: { amd64: 157, arm64: 167 },
+  openat: { amd64: 257, arm64: 56 },
+  setns: { amd64: 308, arm64: 268 },
+  sethostname: { amd64: 170, arm64: 161 },
   exit_group: { amd64: 231, arm64: 94 },
 } as const
 

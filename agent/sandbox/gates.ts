@@ -1,7 +1,4 @@
-import { createHash } from 'node:crypto'
 import { closeSync, fstatSync, openSync, readFileSync, statSync } from 'node:fs'
-import { chmod, mkdir, rename, stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import process from 'node:process'
 import { type AbortOptions, sleep } from '../../lib/async.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -10,6 +7,8 @@ import { RuntimeError } from '../runtime/runtime.ts'
 import { ContainerProcesses } from './container-processes.ts'
 import type { Architecture } from './elf.ts'
 import { failedName, gateElf, waitingName } from './gate-elf.ts'
+import { nameElf } from './name-elf.ts'
+import { ProgramFile } from './program-file.ts'
 
 export interface GatesOptions {
   /** The program is kept here, for containers to have it mounted. */
@@ -34,37 +33,23 @@ const lookMs = 1
 /** Gives containers in sandboxes that were prepared ahead the host name of their pod, and lets their commands begin. */
 export class Gates {
   readonly #options: GatesOptions
-  readonly #bytes: Uint8Array
-  readonly #path: string
+  readonly #gate: ProgramFile
+  readonly #namer: ProgramFile
   readonly #processes = new ContainerProcesses()
-  /** By one for all who ask at the same time. */
-  #writing: Promise<void> | undefined
 
   constructor(options: GatesOptions) {
     this.#options = options
-    this.#bytes = gateElf(options.architecture)
-    const hash = createHash('sha256').update(this.#bytes).digest('hex').slice(0, 12)
-    this.#path = join(options.folder, `gate-${hash}`)
+    const { folder, architecture } = options
+    this.#gate = new ProgramFile(folder, 'gate', gateElf(architecture))
+    this.#namer = new ProgramFile(folder, 'name', nameElf(architecture))
   }
 
   /** The program's file, made anew when somebody has removed it. */
   async program({ signal }: AbortOptions): Promise<string> {
     signal.throwIfAborted()
-    const found = await stat(this.#path).catch(() => undefined)
-    if (found?.size === this.#bytes.length) return this.#path
-    this.#writing ??= this.#write().finally(() => {
-      this.#writing = undefined
-    })
-    await this.#writing
-    return this.#path
-  }
-
-  async #write(): Promise<void> {
-    await mkdir(this.#options.folder, { recursive: true })
-    const draft = `${this.#path}.new`
-    await writeFile(draft, this.#bytes)
-    await chmod(draft, 0o555)
-    await rename(draft, this.#path)
+    // Whoever has a container with a gate will name it.
+    await Promise.all([this.#gate.ensure(), this.#namer.ensure()])
+    return this.#gate.path
   }
 
   /** Why the program cannot be run from its folder, which may be mounted so that no program can; undefined when it can. */
@@ -113,11 +98,22 @@ export class Gates {
         throw new RuntimeError('InvalidSpec', 'the container has the host’s own host name')
       // The process id was the container's when the namespace was opened if it is so now.
       if (!isOf(target)) throw ended
-      const args = [`--uts=/proc/${process.pid}/fd/${namespace}`, 'sh', '-c', `echo ${hostname} >/proc/sys/kernel/hostname`]
-      await mustRun(this.#options.run, 'set the host name of a container', { program: 'nsenter', args }, opts)
+      await this.#nameIn(`/proc/${process.pid}/fd/${namespace}`, hostname, opts)
     } finally {
       closeSync(namespace)
     }
+  }
+
+  async #nameIn(namespace: string, hostname: string, opts: AbortOptions): Promise<void> {
+    const { run } = this.#options
+    const isNamed = await run({ program: this.#namer.path, args: [namespace, hostname] }, opts).then(
+      ({ code }) => code === 0,
+      () => opts.signal.throwIfAborted(),
+    )
+    if (isNamed === true) return
+    // The program may have been removed, or cannot be run from its folder any more.
+    const args = [`--uts=${namespace}`, 'sh', '-c', `echo ${hostname} >/proc/sys/kernel/hostname`]
+    await mustRun(run, 'set the host name of a container', { program: 'nsenter', args }, opts)
   }
 
   /**

@@ -220,10 +220,20 @@ test('a process that is not yet the gate counts neither as begun nor as failed',
   const child = spawn('unshare', ['--uts', 'sh', '-c', `echo ready; ${script}`], { stdio: ['ignore', 'pipe', 'ignore'] })
   try {
     await once(child.stdout, 'data')
-    const gates = new Gates({ folder: join(root, 'programs'), architecture: 'amd64', run, clock: systemClock })
+    const programs: string[] = []
+    const noting: typeof run = (command, rest) => {
+      programs.push(command.program)
+      return run(command, rest)
+    }
+    const gates = new Gates({ folder: join(root, 'other-programs'), architecture: 'amd64', run: noting, clock: systemClock })
     const target = { containerId: '', pid: child.pid ?? 0 }
+    const named = (): Promise<string> => engine.exec('nsenter', `--uts=/proc/${child.pid}/ns/uts`, 'hostname')
+    // The program that sets names is not there yet, so others stand in for it.
     expect(await gates.open(target, 'of-the-pod', opts)).toBe(false)
-    expect(await engine.exec('nsenter', `--uts=/proc/${child.pid}/ns/uts`, 'hostname')).toBe('of-the-pod\n')
+    expect([await named(), programs.at(-1)]).toEqual(['of-the-pod\n', 'nsenter'])
+    await gates.program(opts)
+    await gates.name(target, 'again', opts)
+    expect([await named(), programs.at(-1)]).toEqual(['again\n', expect.stringContaining('/other-programs/name-')])
     await expect(gates.name({ containerId: '', pid: process.pid }, 'never', opts)).rejects.toThrow('the host’s own host name')
     await expect(gates.name({ ...target, containerId: 'other' }, 'never', opts)).rejects.toMatchObject({ code: 'NotFound' })
     await expect(gates.name(target, 'a; reboot', opts)).rejects.toMatchObject({ code: 'InvalidSpec' })
