@@ -5,8 +5,10 @@ export const depthLimit = 100
 /** A JSON text as a value, with the paths of keys that an object has twice. Throws BadRequest for what is no JSON or nested too deep. */
 export function parseJson(text: string): { readonly value: unknown; readonly duplicates: readonly string[] } {
   // Looked through first: what is nested too deep must not reach a recursive reader.
-  const duplicates = scan(text)
+  const pairs = countPairs(text)
   const value = parsed(text)
+  // A key that an object has twice is in its text only: then, and only then, there are more pairs than keys.
+  const duplicates = pairs === countKeys(value) ? [] : scan(text)
   if (halfEscape.test(text)) refuseHalves(value, '')
   return { value, duplicates }
 }
@@ -42,6 +44,32 @@ interface Level {
   index: number
 }
 
+/** How many pairs of key and value the text has, if it is JSON. Throws BadRequest when it is nested too deep. */
+function countPairs(text: string): number {
+  let [pairs, depth] = [0, 0]
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code === quote) at = endOfText(text, at)
+    else if (code === colon) pairs++
+    else if (code === closeBrace || code === closeBracket) depth = Math.max(0, depth - 1)
+    else if ((code === openBrace || code === openBracket) && ++depth > depthLimit) {
+      throw badRequest(`the body is nested deeper than ${depthLimit} levels`)
+    }
+  }
+  return pairs
+}
+
+function countKeys(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0
+  let count = 0
+  if (Array.isArray(value)) {
+    for (const part of value) count += countKeys(part)
+    return count
+  }
+  for (const key in value) count += 1 + countKeys((value as Readonly<Record<string, unknown>>)[key])
+  return count
+}
+
 const duplicatesLimit = 20
 
 /** Walks over the tokens only; whether it is JSON at all is the parser's to say. By hand: a pattern is slow on some texts. */
@@ -62,7 +90,7 @@ function scan(text: string): readonly string[] {
   return found
 }
 
-const [quote, backslash, comma] = [0x22, 0x5c, 0x2c]
+const [quote, backslash, comma, colon] = [0x22, 0x5c, 0x2c, 0x3a]
 const [openBrace, closeBrace, openBracket, closeBracket] = [0x7b, 0x7d, 0x5b, 0x5d]
 
 /** Where the quote stands that ends the text which begins at `start`. */
@@ -76,7 +104,6 @@ function endOfText(text: string, start: number): number {
 }
 
 function enter(levels: Level[], isObject: boolean): void {
-  if (levels.length >= depthLimit) throw badRequest(`the body is nested deeper than ${depthLimit} levels`)
   levels.push({ keys: isObject ? new Set() : undefined, key: '', index: 0 })
 }
 
