@@ -1,6 +1,6 @@
 // A cluster of hollow nodes: real agents' sessions over gRPC with certificates, pods through Deployments; nothing runs.
-//   sh deploy/with-node.sh node bench/scale.ts [--nodes 1000] [--pods 10000] [--seconds 20] [--small] [--profile FOLDER]
-import { type ChildProcess, fork } from 'node:child_process'
+//   sh deploy/with-node.sh node bench/scale.ts [--nodes 1000] [--pods 10000] [--seconds 20] [--small] [--spin 14] [--profile FOLDER]
+import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
@@ -23,6 +23,8 @@ const { values } = parseArgs({
     pods: { type: 'string', default: '10000' },
     seconds: { type: 'string', default: '20' },
     small: { type: 'boolean', default: false },
+    // Programs that want a processor all the time, beside it all.
+    spin: { type: 'string', default: '0' },
     profile: { type: 'string' },
   },
 })
@@ -44,6 +46,7 @@ await using spine = await startSpine({
 })
 const folder = join(spine.folder, 'hollow')
 await issue()
+const spinning = Array.from({ length: Number(values.spin) }, () => spawn(process.execPath, ['-e', 'for (;;) {}']))
 const hosts = startHosts()
 const bare = fork(join(import.meta.dirname, 'lib/bare-loop.ts'), { execArgv: [] })
 try {
@@ -67,8 +70,8 @@ try {
   ]
   process.stdout.write(`${textTable(head, rows)}\n\n${words.join('\n')}\n`)
 } finally {
-  for (const child of [...hosts, bare]) child.kill('SIGTERM')
-  await Promise.all([...hosts, bare].map(ended))
+  for (const child of [...spinning, ...hosts, bare]) child.kill('SIGTERM')
+  await Promise.all([...spinning, ...hosts, bare].map(ended))
 }
 
 async function issue(): Promise<void> {

@@ -44,7 +44,7 @@ export interface ControlPlaneDeps {
 
 const drainMs = 10_000
 /** So long is work begun in one turn of the event loop. */
-const turnMs = 5
+const turnMs = 3
 const backoffs = { baseMs: 200, maxMs: 10_000, resetAfterMs: 60_000 }
 
 /** Puts a whole control plane together and runs it until aborted. The only place that sees all rooms. */
@@ -147,6 +147,7 @@ async function compose(options: Options, { certificates, etcd, store, rewrite }:
     clock,
     log,
   })
+  const turns = processTurns(turnMs)
   const core = composeCore(
     {
       store,
@@ -159,14 +160,17 @@ async function compose(options: Options, { certificates, etcd, store, rewrite }:
       listen: grpcListener({
         tls: credentials,
         signNode: (node, csrPem) => signNode(certificates.pki, node, csrPem),
-        address: `${options.bindAddress}:${options.gatewayPort}`,
+        host: options.bindAddress,
+        port: options.gatewayPort,
+        clock,
+        turns,
       }),
       position: (opts) => etcd.store.position(opts),
       memory,
       // What has arrived together is answered from one look at etcd.
       gather: () => new Promise((done) => setImmediate(done)),
     },
-    { ...deps, turns: processTurns(turnMs) },
+    { ...deps, turns },
   )
   const apiServer = createApiServer({
     registry: core.registry,

@@ -54,8 +54,11 @@ export interface Session extends Service, Reporter {
   reconnect(why: string): void
 }
 
-/** One that cannot be reached holds up the search for the one that leads no longer than this. */
-const connectDeadlineMs = 4_000
+/**
+ * One that cannot be reached holds up the search for the one that leads no longer than this. Where there is no other, or
+ * none of all could be reached, it may be that each is busy with as many nodes as there are: then each has more time.
+ */
+const connectDeadlinesMs = { search: 4_000, patient: 8_000 }
 const welcomeDeadlineMs = 15_000
 const defaultHeartbeatMs = 5000
 const receiptPatienceMs = 15_000
@@ -81,6 +84,8 @@ class AgentSession implements Session {
   readonly #connected
   readonly #opened
   #isConnected = false
+  /** Tries since there was a session. */
+  #tries = 0
   #repeatedMs = 0
   #current: AbortController | undefined
   #lastNodeStatus: string | undefined
@@ -181,9 +186,9 @@ class AgentSession implements Session {
     const { clock, log } = this.#options
     const { signal } = ended
     signal.throwIfAborted()
-    await withDeadline({ clock, ms: connectDeadlineMs, signal, what: 'reaching the control plane' }, async () =>
-      link.connected?.(),
-    )
+    const others = this.#options.addresses.length - 1
+    const ms = this.#tries++ <= others && others > 0 ? connectDeadlinesMs.search : connectDeadlinesMs.patient
+    await withDeadline({ clock, ms, signal, what: 'reaching the control plane' }, async () => link.connected?.())
     const line = link.session()
     signal.addEventListener('abort', () => line.cancel(), { once: true })
     const welcome = await withDeadline({ clock, ms: welcomeDeadlineMs, signal, what: 'opening a session' }, async () => {
@@ -221,6 +226,7 @@ class AgentSession implements Session {
     if (refusal !== undefined) throw new Refused(refusal)
     this.#options.desired.welcome(welcome)
     this.#backoff.forget('connect')
+    this.#tries = 0
     this.#isConnected = true
     this.#connected.set(1)
     this.#statuses.sendAgain(0)

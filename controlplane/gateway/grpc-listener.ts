@@ -1,3 +1,4 @@
+import { type AddressInfo, createServer, type Server as NetServer } from 'node:net'
 import {
   status as codes,
   Server,
@@ -13,8 +14,10 @@ import {
   type ControlMessage,
   NodeAgentService,
 } from '../../api/proto/agent.ts'
-import { parseTime } from '../../lib/clock.ts'
+import { type Clock, parseTime } from '../../lib/clock.ts'
+import type { Turns } from '../../lib/slots.ts'
 import { writeChunk } from '../../lib/writable.ts'
+import { Arrivals } from './arrivals.ts'
 import { Denied, type Listen, type SessionLine } from './line.ts'
 import type { StreamCall } from './pod-streams.ts'
 import { RenewableCredentials, type ServerTls } from './server-tls.ts'
@@ -24,8 +27,12 @@ export interface GrpcListenerOptions {
   readonly tls: ServerTls | RenewableCredentials
   /** Signs the key of a node's signing request. Absent: nodes cannot renew their certificates. */
   readonly signNode?: (node: string, csrPem: string) => Promise<Certificate>
-  /** `host:port`; port 0 takes a free one, which `port` then gives. */
-  readonly address: string
+  readonly host: string
+  /** 0 takes a free one, which the listener then gives. */
+  readonly port: number
+  readonly clock: Clock
+  /** Handshakes begin only while a turn is young. */
+  readonly turns?: Turns | undefined
 }
 
 type SessionCall = ServerDuplexStream<AgentMessage, ControlMessage>
@@ -46,28 +53,46 @@ const serverOptions = {
   'grpc.enable_channelz': 0,
 }
 
-/** Agents over gRPC and mutual TLS. */
+/** More than all agents, which may come back together: the kernel keeps them until they are accepted. */
+const backlog = 4_096
+
+/** Agents over gRPC and mutual TLS. Rejects when the address cannot be listened at. */
 export function grpcListener(options: GrpcListenerOptions): Listen {
   return async (handlers) => {
     const server = new Server(serverOptions)
+    const { tls, clock, turns } = options
+    const credentials = tls instanceof RenewableCredentials ? tls : new RenewableCredentials(tls)
+    const injector = server.createConnectionInjector(credentials)
+    const arrivals = new Arrivals({ admit: (socket) => injector.injectConnection(socket), clock, turns })
     server.addService(NodeAgentService, {
       session: (call: SessionCall) => {
+        arrivals.arrived(call.getPeer())
         call.on('error', () => undefined) // Seen by whoever reads or writes.
         handlers.session(lineOf(call)).catch((err: unknown) => finish(call, err))
       },
       stream: (call: StreamCall) => {
+        arrivals.arrived(call.getPeer())
         call.on('error', () => undefined) // Seen by whoever reads or writes.
         handlers.stream(nodeOf(call), call).catch((err: unknown) => finish(call, err))
       },
       renewCertificate: (call: CertificateCall, answer: sendUnaryData<Certificate>) => {
+        arrivals.arrived(call.getPeer())
         renew(call, options).then(
           (certificate) => answer(null, certificate),
           (err: unknown) => answer(failureOf(err)),
         )
       },
     })
-    const port = await bind(server, options)
-    return { port, close: () => server.forceShutdown() }
+    const door = createServer({ noDelay: true }, (socket) => arrivals.add(socket))
+    const port = await listen(door, options)
+    return {
+      port,
+      close() {
+        door.close()
+        arrivals.close()
+        server.forceShutdown()
+      },
+    }
   }
 }
 
@@ -119,9 +144,14 @@ function nodeNamed(name: string | readonly string[] | undefined): string | undef
   return typeof name === 'string' && name.startsWith(nodePrefix) ? name.slice(nodePrefix.length) : undefined
 }
 
-function bind(server: Server, { address, tls }: GrpcListenerOptions): Promise<number> {
-  const credentials = tls instanceof RenewableCredentials ? tls : new RenewableCredentials(tls)
+function listen(door: NetServer, { host, port }: GrpcListenerOptions): Promise<number> {
   return new Promise((resolve, reject) => {
-    server.bindAsync(address, credentials, (err, port) => (err === null ? resolve(port) : reject(err)))
+    door.once('error', reject)
+    door.listen({ host, port, backlog }, () => {
+      door.off('error', reject)
+      // What cannot be accepted is tried again by the agent.
+      door.on('error', () => undefined)
+      resolve((door.address() as AddressInfo).port)
+    })
   })
 }

@@ -72,7 +72,9 @@ export async function createBed(): Promise<Bed> {
   const start = async (over: Partial<GatewayOptions>, port: number) => {
     const listen = grpcListener({
       tls: credentials,
-      address: `127.0.0.1:${port}`,
+      host: '127.0.0.1',
+      port,
+      clock: systemClock,
       signNode: async (node, csrPem) => ({
         certPem: await authority.issueFor(csrPem, nodeRequest(node)),
         caPem: authority.cert,
