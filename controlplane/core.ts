@@ -84,7 +84,7 @@ const uidNamespace = 'kube-system'
 const leaderTtlMs = 4_000
 const drainMs = 10_000
 /** Writes of controllers, scheduler and gateway together that are under way: so many answers of etcd a turn may bring at most. */
-const writesAtOnce = 16
+const writesAtOnce = 10
 const backoffs = { baseMs: 200, maxMs: 10_000, resetAfterMs: 60_000 }
 
 export function composeCore(options: CoreOptions, deps: CoreDeps): Core {
