@@ -4,19 +4,22 @@ import type { Turns } from '../../lib/slots.ts'
 
 /** Times in milliseconds. */
 export interface ArrivalLimits {
-  /** Admitted and not yet at their first call. */
+  /** Places: admitted, and not yet at their first call. */
   readonly atOnce: number
-  /** Holds a place no longer than this, whatever it does. */
+  /** Whoever takes longer loses its place and goes on. */
   readonly placeMs: number
+  /** Whoever has not come to a call by then is cut off. */
+  readonly callMs: number
   /** Waiting; one more, and the one that came first has to go. */
   readonly waiting: number
-  /** For the first bytes of a connection. */
-  readonly silentMs: number
-  /** Bytes that one may send before it is admitted: more than the first message of any handshake. */
-  readonly bytes: number
+  /** From coming to the first record in full, and from there to a place. */
+  readonly waitMs: number
 }
 
-const usual: ArrivalLimits = { atOnce: 12, placeMs: 3_000, waiting: 2_048, silentMs: 10_000, bytes: 16_384 }
+const usual: ArrivalLimits = { atOnce: 12, placeMs: 1_000, callMs: 15_000, waiting: 2_048, waitMs: 15_000 }
+
+/** TLS 1.3, 5.1: a type, two bytes of version, two of length, and at most so many bytes. A handshake begins with its type. */
+const record = { handshake: 22, headBytes: 5, mostBytes: 16_384 }
 
 export interface ArrivalsOptions {
   /** Takes a connection over. What it has sent so far is in its read buffer. */
@@ -28,10 +31,17 @@ export interface ArrivalsOptions {
 
 interface Waiting {
   readonly socket: Socket
-  readonly said: Buffer[]
-  bytes: number
+  readonly peer: string
+  said: Buffer
   /** Stops listening to the socket. */
   release(): void
+}
+
+interface Admitted {
+  readonly socket: Socket
+  hasPlace: boolean
+  /** It needs none any more. */
+  end(): void
 }
 
 const nobody = (): void => undefined
@@ -39,19 +49,22 @@ const nobody = (): void => undefined
 /**
  * Connections on their way to their first call. A handshake is some encryption on each side; when all nodes come back at
  * once, hundreds of them would make one turn of the event loop, in which no heartbeat is heard. So only a few are under
- * way at a time. Who waits is listened to: whoever has gone leaves, and takes nobody's place. The one that came last is
- * admitted first: it has the most patience left, and under a load that outlasts everybody's patience the others' places
- * would be given to those who are just leaving.
+ * way at a time, each of a peer that has sent the first record of one. Who waits is listened to: whoever has gone leaves,
+ * and takes nobody's place. By turns the last to come and the first are admitted. The last has the most patience left;
+ * with a load that outlasts everybody's, the first to come are those who are just leaving. But who only ever serves the
+ * last can be kept from all others by a few strangers that come again and again.
  */
 export class Arrivals {
   readonly #options: ArrivalsOptions
   readonly #limits: ArrivalLimits
-  /** In the order of coming, silent ones too. */
+  /** In the order of coming, also those that are not ready. */
   readonly #waiting = new Set<Waiting>()
-  /** Those of them that have sent something. */
+  /** Those of them that have sent a record. */
   readonly #ready: Waiting[] = []
   /** By the peer's address. */
-  readonly #admitted = new Map<string, { readonly socket: Socket; free(): void }>()
+  readonly #admitted = new Map<string, Admitted>()
+  #places = 0
+  #isLastNext = true
   #isAdmitting = false
 
   constructor(options: ArrivalsOptions) {
@@ -65,49 +78,51 @@ export class Arrivals {
   }
 
   add(socket: Socket): void {
+    socket.on('error', nobody) // Its end is heard of anyway.
+    const peer = peerOf(socket)
+    if (peer === undefined) {
+      socket.destroy()
+      return
+    }
     const [first] = this.#waiting
     if (first !== undefined && this.#waiting.size >= this.#limits.waiting) this.#drop(first)
-    const silence = this.#options.clock.after(this.#limits.silentMs, () => this.#drop(one))
+    const patience = (): Disposable => this.#options.clock.after(this.#limits.waitMs, gone)
     const hear = (chunk: Buffer): void => {
-      silence[Symbol.dispose]()
-      this.#heard(one, chunk)
+      one.said = Buffer.concat([one.said, chunk])
+      const has = recordIn(one.said)
+      if (has === 'none') gone()
+      if (has !== 'whole' || this.#ready.includes(one)) return
+      until[Symbol.dispose]()
+      until = patience()
+      this.#ready.push(one)
+      this.#admit()
     }
     const gone = (): void => this.#drop(one)
+    let until = patience()
     const one: Waiting = {
       socket,
-      said: [],
-      bytes: 0,
+      peer,
+      said: Buffer.alloc(0),
       release() {
-        silence[Symbol.dispose]()
+        until[Symbol.dispose]()
         socket.off('data', hear)
         for (const event of ['end', 'close']) socket.off(event, gone)
       },
     }
     this.#waiting.add(one)
-    socket.on('error', nobody) // Its end is heard of anyway.
     for (const event of ['end', 'close']) socket.on(event, gone)
     socket.on('data', hear)
   }
 
   /** It has come to its first call. */
   arrived(peer: string): void {
-    this.#admitted.get(peer)?.free()
+    this.#admitted.get(peer)?.end()
   }
 
   /** Ends all that have not come to a call. */
   close(): void {
     for (const one of this.#waiting) this.#drop(one)
     for (const { socket } of this.#admitted.values()) socket.destroy()
-  }
-
-  #heard(one: Waiting, chunk: Buffer): void {
-    one.said.push(chunk)
-    one.bytes += chunk.length
-    if (one.bytes > this.#limits.bytes) this.#drop(one)
-    else if (one.said.length === 1) {
-      this.#ready.push(one)
-      this.#admit()
-    }
   }
 
   #drop(one: Waiting): void {
@@ -118,15 +133,16 @@ export class Arrivals {
   #leave(one: Waiting): void {
     one.release()
     this.#waiting.delete(one)
-    const at = this.#ready.lastIndexOf(one)
+    const at = this.#ready.indexOf(one)
     if (at !== -1) this.#ready.splice(at, 1)
   }
 
   #admit(): void {
     if (this.#isAdmitting) return
-    const { turns } = this.#options
-    for (let one = this.#ready.at(-1); one !== undefined; one = this.#ready.at(-1)) {
-      if (this.#admitted.size >= this.#limits.atOnce) return
+    const { turns, admit } = this.#options
+    while (this.#places < this.#limits.atOnce) {
+      const one = this.#isLastNext ? this.#ready.at(-1) : this.#ready[0]
+      if (one === undefined) return
       if (turns !== undefined && !turns.isYoung()) {
         this.#isAdmitting = true
         turns.next(() => {
@@ -135,28 +151,45 @@ export class Arrivals {
         })
         return
       }
+      this.#isLastNext = !this.#isLastNext
       this.#leave(one)
-      const { socket, said } = one
-      this.#place(socket)
-      socket.pause()
-      socket.unshift(Buffer.concat(said))
-      this.#options.admit(socket)
+      this.#place(one)
+      one.socket.pause()
+      one.socket.unshift(one.said)
+      admit(one.socket)
     }
   }
 
-  #place(socket: Socket): void {
-    const peer = peerOf(socket)
-    const free = (): void => {
-      until[Symbol.dispose]()
-      socket.off('close', free)
+  #place({ socket, peer }: Waiting): void {
+    const { clock } = this.#options
+    const end = (): void => {
+      for (const timer of [place, call]) timer[Symbol.dispose]()
+      socket.off('close', end)
       this.#admitted.delete(peer)
-      this.#admit()
+      this.#free(one)
     }
-    const until = this.#options.clock.after(this.#limits.placeMs, free)
-    socket.on('close', free)
-    this.#admitted.set(peer, { socket, free })
+    const one: Admitted = { socket, hasPlace: true, end }
+    const place = clock.after(this.#limits.placeMs, () => this.#free(one))
+    const call = clock.after(this.#limits.callMs, () => socket.destroy())
+    socket.on('close', end)
+    this.#admitted.set(peer, one)
+    this.#places++
+  }
+
+  #free(one: Admitted): void {
+    if (!one.hasPlace) return
+    one.hasPlace = false
+    this.#places--
+    this.#admit()
   }
 }
 
-/** As gRPC names the peer of a call. */
-export const peerOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress}:${remotePort}`
+function recordIn(said: Buffer): 'none' | 'part' | 'whole' {
+  const { handshake, headBytes, mostBytes } = record
+  if (said.length > headBytes + mostBytes || (said.length > 0 && said[0] !== handshake)) return 'none'
+  return said.length >= headBytes && said.length >= headBytes + said.readUInt16BE(headBytes - 2) ? 'whole' : 'part'
+}
+
+/** As gRPC names the peer of a call. Undefined where the connection has ended. */
+export const peerOf = ({ remoteAddress, remotePort }: Socket): string | undefined =>
+  remoteAddress === undefined ? undefined : `${remoteAddress}:${remotePort}`
