@@ -159,4 +159,6 @@ test.each(answers)('an engine that answers everything with %s costs a call, not 
   // Never "there are no containers" from what says nothing about them.
   const listed = await runtime.list(opts).catch((err: unknown) => err)
   if (!what.startsWith('a list')) expect(listed).toBeInstanceOf(RuntimeError)
+  // Nor that a container is gone.
+  expect(await runtime.state('c', opts).catch((err: unknown) => err)).toBeInstanceOf(RuntimeError)
 })

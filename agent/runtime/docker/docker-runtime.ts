@@ -157,8 +157,9 @@ class DockerRuntime implements Runtime {
 
   async #inspect(idOrName: string, { signal }: AbortOptions): Promise<unknown> {
     const what = `inspect container ${idOrName.slice(0, 80)}`
+    let said: unknown
     try {
-      return await this.#engine.raw({ what, ms: queryMs, signal }, (docker, abortSignal) =>
+      said = await this.#engine.raw({ what, ms: queryMs, signal }, (docker, abortSignal) =>
         docker.getContainer(idOrName).inspect({ abortSignal }),
       )
     } catch (err) {
@@ -166,6 +167,9 @@ class DockerRuntime implements Runtime {
       signal.throwIfAborted()
       throw runtimeError(what, err)
     }
+    // An engine that says something else has not said that it is gone.
+    if (text(said, 'Id') === '') throw new RuntimeError('Unavailable', `${what}: the engine gave no container`)
+    return said
   }
 
   async create(spec: ContainerSpec, opts: AbortOptions): Promise<string> {

@@ -32,13 +32,13 @@ export class SeenImages {
     this.#age = Symbol('age')
   }
 
-  /** The answer that is known, or asks for it. One that is not there is asked for each time. */
+  /** The answer that is known, or asks for it. One that is not there, or has no id, is asked for each time. */
   async look(ref: string, inspect: () => Promise<ImageInfo | undefined>): Promise<ImageInfo | undefined> {
     const seen = this.#seen.get(ref)
     if (seen !== undefined) return seen
     const age = this.#age
     const found = await inspect()
-    if (found === undefined || !this.#isListening || age !== this.#age) return found
+    if (found === undefined || found.id === '' || !this.#isListening || age !== this.#age) return found
     if (this.#seen.size >= maxImages) this.#seen.clear()
     this.#seen.set(ref, found)
     return found
