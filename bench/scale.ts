@@ -46,7 +46,9 @@ await using spine = await startSpine({
 })
 const folder = join(spine.folder, 'hollow')
 await issue()
-const spinning = Array.from({ length: Number(values.spin) }, () => spawn(process.execPath, ['-e', 'for (;;) {}']))
+/** Ends with this program, however that ends. */
+const spinner = `for (let at = 1; at % 1e6 || process.ppid === ${process.pid}; at++);`
+const spinning = Array.from({ length: Number(values.spin) }, () => spawn(process.execPath, ['-e', spinner]))
 const hosts = startHosts()
 const bare = fork(join(import.meta.dirname, 'lib/bare-loop.ts'), { execArgv: [] })
 try {

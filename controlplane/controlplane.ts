@@ -163,6 +163,7 @@ async function compose(options: Options, { certificates, etcd, store, rewrite }:
         host: options.bindAddress,
         port: options.gatewayPort,
         clock,
+        log,
         turns,
       }),
       position: (opts) => etcd.store.position(opts),

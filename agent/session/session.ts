@@ -186,8 +186,8 @@ class AgentSession implements Session {
     const { clock, log } = this.#options
     const { signal } = ended
     signal.throwIfAborted()
-    const others = this.#options.addresses.length - 1
-    const ms = this.#tries++ <= others && others > 0 ? connectDeadlinesMs.search : connectDeadlinesMs.patient
+    const { length } = this.#options.addresses
+    const ms = length > 1 && this.#tries++ < length ? connectDeadlinesMs.search : connectDeadlinesMs.patient
     await withDeadline({ clock, ms, signal, what: 'reaching the control plane' }, async () => link.connected?.())
     const line = link.session()
     signal.addEventListener('abort', () => line.cancel(), { once: true })

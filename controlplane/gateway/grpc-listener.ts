@@ -15,6 +15,7 @@ import {
   NodeAgentService,
 } from '../../api/proto/agent.ts'
 import { type Clock, parseTime } from '../../lib/clock.ts'
+import type { Log } from '../../lib/log.ts'
 import type { Turns } from '../../lib/slots.ts'
 import { writeChunk } from '../../lib/writable.ts'
 import { Arrivals } from './arrivals.ts'
@@ -31,6 +32,7 @@ export interface GrpcListenerOptions {
   /** 0 takes a free one, which the listener then gives. */
   readonly port: number
   readonly clock: Clock
+  readonly log: Log
   /** Handshakes begin only while a turn is young. */
   readonly turns?: Turns | undefined
 }
@@ -144,13 +146,13 @@ function nodeNamed(name: string | readonly string[] | undefined): string | undef
   return typeof name === 'string' && name.startsWith(nodePrefix) ? name.slice(nodePrefix.length) : undefined
 }
 
-function listen(door: NetServer, { host, port }: GrpcListenerOptions): Promise<number> {
+function listen(door: NetServer, { host, port, log }: GrpcListenerOptions): Promise<number> {
   return new Promise((resolve, reject) => {
     door.once('error', reject)
     door.listen({ host, port, backlog }, () => {
       door.off('error', reject)
       // What cannot be accepted is tried again by the agent.
-      door.on('error', () => undefined)
+      door.on('error', (err) => log.warn('a connection of an agent could not be accepted', { err }))
       resolve((door.address() as AddressInfo).port)
     })
   })

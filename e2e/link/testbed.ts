@@ -75,6 +75,7 @@ export async function createBed(): Promise<Bed> {
       host: '127.0.0.1',
       port,
       clock: systemClock,
+      log: silentLog,
       signNode: async (node, csrPem) => ({
         certPem: await authority.issueFor(csrPem, nodeRequest(node)),
         caPem: authority.cert,

@@ -9,6 +9,7 @@ import { readLog, runExec, runtimeConformance, testSpec } from '../conformance.t
 import type { ContainerEvent, ContainerSpec, Runtime } from '../runtime.ts'
 import { createDockerRuntime } from './docker-runtime.ts'
 import { readHostRights } from './host-rights.ts'
+import { hearEvents } from './testing/hear-events.ts'
 import { makeTestImage, startTestEngine, type TestEngine, testImage } from './testing/test-engine.ts'
 
 let engine: TestEngine
@@ -268,12 +269,7 @@ test('a pull of what no registry has, and of what is no reference, say so', asyn
 })
 
 test('what is remembered of an image is right when its name leads elsewhere, and when it is gone', async () => {
-  const stop = new AbortController()
-  const heard = Promise.withResolvers<void>()
-  const reading = (async () => {
-    for await (const _ of runtime.events({ signal: stop.signal })) heard.resolve()
-  })().catch(() => undefined)
-  await heard.promise
+  await using _ = await hearEvents(runtime)
   const name = 'skiff-test/moving:1'
   const variables = async (): Promise<readonly string[] | undefined> => (await runtime.image(name, opts))?.variables
   const becomes = async (what: readonly string[] | undefined): Promise<void> => {
@@ -289,8 +285,6 @@ test('what is remembered of an image is right when its name leads elsewhere, and
   await engine.docker('rmi', name)
   await becomes(undefined)
   await engine.docker('rm', made)
-  stop.abort(new Error('enough'))
-  await reading
 })
 
 test('after the engine restarted events go on after a gap, and the container still runs', async () => {
